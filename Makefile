@@ -1,0 +1,48 @@
+# The project's verbs. Everything sets itself up; see CONTRIBUTING.md.
+#   PYTHON=python3.13   another interpreter      VENV=.venv-3.13   another environment
+#   ARGS="-k rename"    arguments for pytest or the bench
+
+VENV ?= .venv
+export VENV PYTHON
+BIN := $(VENV)/bin
+# Coverage is judged only for all tests together.
+COVERAGE = $(if $(ARGS),,--cov --cov-report=term)
+
+.PHONY: help demo test check format bench lock setup clean
+
+help: ## these lines
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([a-z]*\):.*## /  make \1  /p' $(MAKEFILE_LIST)
+
+demo: ## see the main job: a small company, its first sync, changes, explain
+	@scripts/bootstrap demo
+	@$(BIN)/python -m demo
+
+test: ## all tests, with the real servers that they need
+	@scripts/bootstrap dev
+	@scripts/system-packages
+	@$(BIN)/python -m pytest $(COVERAGE) $(ARGS)
+
+check: ## linters, types and contracts, without the tests
+	@scripts/bootstrap dev
+	@scripts/check
+
+format: ## put the code in its form
+	@scripts/bootstrap dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: ## speed and memory beside ldapsearch; takes minutes
+	@scripts/bootstrap dev
+	@scripts/system-packages
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: ## solve the versions anew and write requirements/*.txt
+	@scripts/bootstrap dev
+	scripts/lock
+
+setup: ## the environment for development, nothing more
+	@scripts/bootstrap dev
+
+clean: ## remove what the other verbs made
+	rm -rf $(VENV) build dist bench/out .coverage .coverage.* .hypothesis .*_cache

@@ -1,0 +1,218 @@
+"""Frozen values that travel the road between the rooms.
+
+Everything here is data: no I/O, no LDAP, no SQL. Rooms that may not know each other meet in
+these values. Values made once an entry are named tuples because building one costs a third of a
+frozen dataclass, and a full sync builds hundreds of thousands.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+KEY_BYTES = 16
+T = TypeVar("T")
+
+
+def fold(text: str) -> str:
+    """Return the comparison key of a username or e-mail address: NFC, then case-folded.
+
+    Computed here and never by a database, so that every database agrees.
+    """
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def key_of(text: str) -> bytes:
+    """Return the 16-byte key under which a normalized DN or identifier is stored and joined."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
+
+
+class Scope(StrEnum):
+    """How far below its base a search reaches (RFC 4511 section 4.5.1.2)."""
+
+    BASE = "base"
+    ONE_LEVEL = "one_level"
+    SUBTREE = "subtree"
+
+
+class Verdict(StrEnum):
+    """What a listing may be used for; ordered from best to worst."""
+
+    COMPLETE = "complete"
+    UNVERIFIED = "unverified"
+    TRUNCATED = "truncated"
+
+
+class Entry(NamedTuple):
+    """One decoded directory entry.
+
+    ``attributes`` maps the attribute description in lower case, options included
+    (``member;range=0-1499``), to its values as the server sent them.
+    """
+
+    dn: str
+    attributes: dict[str, list[bytes]]
+
+    def values(self, name: str) -> list[bytes]:
+        """Return the values of ``name``, whatever its letter case; empty when it is absent."""
+        return self.attributes.get(name.lower(), [])
+
+
+class MemberOf(NamedTuple):
+    """A person's own statement that a container holds him (``memberOf``, hardcoded roles)."""
+
+    mapper: str
+    container_key: bytes
+    value: str
+
+
+class UserRecord(NamedTuple):
+    """A person as the mappers made him from one entry or one token."""
+
+    external_id: str
+    dn: str
+    dn_key: bytes
+    username: str
+    username_key: str
+    email: str | None
+    email_key: str | None
+    email_verified: bool
+    first_name: str | None
+    last_name: str | None
+    # A canonical JSON object of lists of strings, so that equal attributes are equal text.
+    attributes: str
+    # What the source says of the account: None is no statement, "" is enabled, else the reason.
+    disabled: str | None
+    # ISO 8601 in UTC; not part of the fingerprint.
+    source_created_at: str | None
+    source_modified_at: str | None
+    # (attribute name in lower case, key) pairs by which UID-type containers name the person.
+    member_keys: tuple[tuple[str, bytes], ...]
+    memberships: tuple[MemberOf, ...]
+
+
+class Member(NamedTuple):
+    """One value of a container's membership attribute."""
+
+    # "dn", or "uid:<user attribute in lower case>"
+    kind: str
+    key: bytes
+    value: str
+
+
+class ContainerRecord(NamedTuple):
+    """A role (or group) entry as its mapper read it."""
+
+    mapper: str
+    # The key of its external id: stable through renames where the directory has such an id. Where
+    # people name their containers by DN (memberOf), the key of its DN, so that the two meet.
+    container_key: bytes
+    external_id: str
+    dn: str
+    dn_key: bytes
+    # The name in the directory and the role it stands for in the store.
+    name: str
+    role_name: str
+    members: tuple[Member, ...]
+    # False when not all members could be read: such a container keeps the members it had.
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListingOutcome:
+    """How one listing of a directory ended, and what may be concluded from it."""
+
+    source: str
+    verdict: Verdict
+    # The LDAP result code of the last answer; None when the connection ended without one.
+    result_code: int | None
+    pages: int
+    entries: int
+    references: int
+    # One sentence for the operator when the verdict is not "complete".
+    because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """An entry that could not be taken, and why."""
+
+    source: str
+    reason: str
+    dn: str
+    external_id: str | None
+    attribute: str | None
+    detail: str
+    username_key: str | None = None
+    dn_key: bytes | None = None
+
+
+class Whereabouts(StrEnum):
+    """What a lookup by id found out about a person who was not in a complete listing."""
+
+    GONE = "gone"
+    OUT_OF_FILTER = "out_of_filter"
+    OUT_OF_BASE = "out_of_base"
+    UNREADABLE = "unreadable"
+    PRESENT = "present"
+
+
+class Located(NamedTuple):
+    """What a lookup by id found out about one person, with the sentence that says so."""
+
+    whereabouts: Whereabouts
+    # The entry as a listing yields it, for mapping it anew; only when the person is present.
+    entry: bytes | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """How far a source has been read: what the directory itself said before the search."""
+
+    # "modify_timestamp", "syncrepl", "usn_changed": who can read ``value``.
+    kind: str
+    value: str
+    # The server, base, filter and mapper configuration it belongs to.
+    ground: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How much of one kind of change a run may bring before a person has to look."""
+
+    percent: float | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds that a run spent in each stage."""
+
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the worst of several verdicts; complete when there is none."""
+    order = list(Verdict)
+    return max(verdicts, key=order.index, default=Verdict.COMPLETE)
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of at most ``size`` items."""
+    batch: list[T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,84 @@
+"""What every test stands on: a clean environment, loopback only, servers started once a session."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.servers.postgres import Postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# A person's own settings must not decide a test, in this process or in one it starts.
+for _name in [name for name in os.environ if name.startswith(("SYNCD_", "LDAP"))]:
+    del os.environ[_name]
+os.environ["NO_COLOR"] = "1"
+
+
+def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse a connection that would leave this machine."""
+    if event != "socket.connect":
+        return
+    address = arguments[1]
+    if not isinstance(address, tuple):
+        return
+    host = str(address[0])
+    if host == "localhost" or ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        return
+    message = f"a test tried to connect to {host}; tests talk to loopback only"
+    raise RuntimeError(message)
+
+
+sys.addaudithook(_loopback_only)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL cluster for the whole session."""
+    with Postgres() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database of this test's own."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Postgres) -> str:
+    """The name of a PostgreSQL database with the current schema, to be cloned."""
+    name = postgres.create()
+    _migrate(postgres.url(name))
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a store with the current schema and nobody in it, on each database in turn."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/store.db"
+        _migrate(url)
+        yield url
+        return
+    cluster: Postgres = request.getfixturevalue("postgres")
+    with cluster.database(request.getfixturevalue("postgres_template")) as url:
+        yield url
+
+
+def _migrate(url: str) -> None:
+    from syncd.store.database import Database  # noqa: PLC0415 - most tests need no store
+    from syncd.store.migrate import upgrade  # noqa: PLC0415 - the same
+
+    database = Database(url)
+    try:
+        upgrade(database)
+    finally:
+        database.close()
