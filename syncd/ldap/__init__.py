@@ -1,0 +1,1 @@
+"""Everything that speaks LDAP: connection, listings, decoding, names and filters."""

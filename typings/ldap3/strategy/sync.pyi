@@ -1,0 +1,3 @@
+from ldap3.strategy.base import BaseStrategy
+
+class SyncStrategy(BaseStrategy): ...

@@ -1,0 +1,6 @@
+from typing import Any
+
+from ldap3.protocol.rfc4511 import Asn1
+
+def encode(value: Asn1) -> bytes: ...
+def decode_message_fast(message: bytes) -> dict[str, Any]: ...
