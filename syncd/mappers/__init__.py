@@ -1,0 +1,1 @@
+"""From directory entries to people and roles: pure rules, compiled once, run once an entry."""

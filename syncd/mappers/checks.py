@@ -1,0 +1,141 @@
+"""What the types of the options cannot say: keys that contradict each other.
+
+``contradictions`` names the key and says what is allowed, for the configuration check; compiling
+options that contradict themselves raises the same sentences.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from syncd.mappers.options import (
+    UNMAPPABLE,
+    FullNameOptions,
+    HardcodedAttributeOptions,
+    HardcodedRoleOptions,
+    MembershipType,
+    RetrieveStrategy,
+    RoleImportOptions,
+    UserAttributeOptions,
+    is_preconfigured_role,
+    property_of,
+)
+from syncd.mappers.values import NAME_LIMIT, TEXT_LIMIT, has_control
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from syncd.mappers.options import MapperOptions
+
+_ATTRIBUTE = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9_-]*|[0-9]+(?:\.[0-9]+)*)(?:;[A-Za-z0-9_-]+)*", re.ASCII
+)
+_TIMES = frozenset({"source_created_at", "source_modified_at"})
+_UNIQUE = frozenset({"username", "email"})
+
+
+def contradictions(options: MapperOptions | RoleImportOptions) -> list[tuple[str, str]]:
+    """Return (key, sentence) for everything in ``options`` that does not go together."""
+    match options:
+        case UserAttributeOptions():
+            return list(_user_attribute(options))
+        case FullNameOptions():
+            return list(_attribute_name("ldap_attribute", options.ldap_attribute))
+        case HardcodedAttributeOptions():
+            return list(_hardcoded_attribute(options))
+        case HardcodedRoleOptions():
+            return list(_hardcoded_role(options))
+        case RoleImportOptions():
+            return list(_role_import(options))
+
+
+def refuse_contradictions(options: MapperOptions | RoleImportOptions) -> None:
+    """Raise ValueError when ``options`` cannot be compiled."""
+    found = contradictions(options)
+    if found:
+        said = "; ".join(f"{key}: {sentence}" for key, sentence in found)
+        raise ValueError(f"mapper {options.name!r}: {said}")
+
+
+def _attribute_name(key: str, attribute: str) -> Iterator[tuple[str, str]]:
+    if _ATTRIBUTE.fullmatch(attribute) is None:
+        yield key, f"{attribute!r} is not the name of a directory attribute"
+
+
+def _target(user_attribute: str) -> Iterator[tuple[str, str]]:
+    if (
+        not user_attribute.strip()
+        or len(user_attribute) > NAME_LIMIT
+        or has_control(user_attribute)
+    ):
+        yield "user_attribute", "name the property or attribute that the mapper fills"
+    elif user_attribute.lower() in UNMAPPABLE:
+        yield "user_attribute", f"{user_attribute!r} cannot be set by an attribute mapper"
+
+
+def _user_attribute(options: UserAttributeOptions) -> Iterator[tuple[str, str]]:
+    yield from _attribute_name("ldap_attribute", options.ldap_attribute)
+    yield from _target(options.user_attribute)
+    target = property_of(options.user_attribute)
+    default = options.default_value
+    if target is not None and options.binary:
+        yield "binary", f"{target} is text; only plain attributes can hold binary values"
+    if target is not None and options.multivalued:
+        yield "multivalued", f"{target} holds one value; remove the key"
+    if default is None:
+        return
+    if target in _UNIQUE:
+        yield "default_value", f"several people cannot have the same {target}; remove the key"
+    elif target in _TIMES:
+        yield "default_value", f"{target} comes from the directory or not at all; remove the key"
+    elif not default.strip() or len(default) > TEXT_LIMIT or "\0" in default:
+        yield "default_value", f"give a text of 1 to {TEXT_LIMIT} characters, or remove the key"
+    elif target == "email_verified" and default.lower() not in ("true", "false"):
+        yield "default_value", "email_verified is true or false"
+
+
+def _hardcoded_attribute(options: HardcodedAttributeOptions) -> Iterator[tuple[str, str]]:
+    yield from _target(options.user_attribute)
+    target = property_of(options.user_attribute)
+    value = options.value.strip()
+    if target in _UNIQUE:
+        yield "user_attribute", f"several people cannot have the same {target}"
+    elif target in _TIMES:
+        yield "user_attribute", f"{target} comes from the directory or not at all"
+    elif not value or len(value) > TEXT_LIMIT or "\0" in value:
+        yield "value", f"give a text of 1 to {TEXT_LIMIT} characters"
+    elif target == "email_verified" and value.lower() not in ("true", "false"):
+        yield "value", "email_verified is true or false"
+
+
+def _role_name(key: str, name: str) -> Iterator[tuple[str, str]]:
+    if not name.strip() or len(name) > NAME_LIMIT or has_control(name):
+        yield key, f"a role's name has 1 to {NAME_LIMIT} characters and no control characters"
+
+
+def _hardcoded_role(options: HardcodedRoleOptions) -> Iterator[tuple[str, str]]:
+    yield from _role_name("role", options.role)
+    if is_preconfigured_role(options.role) and not options.may_grant_privileged:
+        said = f"{options.role!r} is a preconfigured role; set may_grant_privileged: true if"
+        yield "role", f"{said} everybody of the directory is to hold it, or name another role"
+
+
+def _role_import(options: RoleImportOptions) -> Iterator[tuple[str, str]]:
+    yield from _attribute_name("role_name_ldap_attribute", options.role_name_ldap_attribute)
+    yield from _attribute_name("membership_ldap_attribute", options.membership_ldap_attribute)
+    yield from _attribute_name("member_of_ldap_attribute", options.member_of_ldap_attribute)
+    if options.membership_user_ldap_attribute is not None:
+        yield from _attribute_name(
+            "membership_user_ldap_attribute", options.membership_user_ldap_attribute
+        )
+    type_, key = options.membership_attribute_type, "membership_attribute_type"
+    if options.user_roles_retrieve_strategy == RetrieveStrategy.GET_FROM_USER_MEMBER_OF:
+        if type_ not in (None, MembershipType.MEMBER_OF):
+            yield key, "with get_from_user_member_of it is member_of"
+    elif type_ == MembershipType.MEMBER_OF:
+        yield key, "with load_by_member_attribute it is dn or uid"
+    for name, role in options.name_map.items():
+        yield from _role_name("name_map", role)
+        if not name.strip():
+            yield "name_map", "a directory role's name is missing"

@@ -1,0 +1,50 @@
+"""``hardcoded-attribute`` and ``hardcoded-role``: the same for everybody of this directory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syncd.mappers.attributes import ManySource, Source
+from syncd.records import ContainerRecord, MemberOf, key_of
+
+if TYPE_CHECKING:
+    from syncd.mappers.options import HardcodedAttributeOptions, HardcodedRoleOptions
+
+
+def hardcoded_property(options: HardcodedAttributeOptions) -> Source:
+    """Return the source of a property that is always the same."""
+    value = options.value.strip() or None
+    return Source(options.name, None, lambda _: value)
+
+
+def hardcoded_attribute(options: HardcodedAttributeOptions) -> ManySource:
+    """Return the source of a plain attribute that is always the same."""
+    value = options.value.strip()
+    values = [value] if value else None
+    return ManySource(options.name, None, lambda _: values)
+
+
+def hardcoded_key(mapper: str) -> bytes:
+    """Return the key of the container that stands for a ``hardcoded-role`` mapper."""
+    return key_of(f"hardcoded\0{mapper}")
+
+
+def hardcoded_membership(options: HardcodedRoleOptions) -> MemberOf:
+    """Return the statement that everybody makes."""
+    return MemberOf(options.name, hardcoded_key(options.name), options.role)
+
+
+def hardcoded_container(options: HardcodedRoleOptions) -> ContainerRecord:
+    """Return the container that no directory holds and that everybody is in."""
+    key = hardcoded_key(options.name)
+    return ContainerRecord(
+        mapper=options.name,
+        container_key=key,
+        external_id=key.hex(),
+        dn="",
+        dn_key=key,
+        name=options.role,
+        role_name=options.role,
+        members=(),
+        whole=True,
+    )

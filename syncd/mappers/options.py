@@ -1,0 +1,214 @@
+"""What an administrator may set on each mapper; field names are the YAML keys.
+
+Plain frozen values without a library: ``from_keys`` builds them from validated configuration, the
+mappers are compiled from them. What cannot be said by a type, such as two keys that contradict
+each other, is found by ``checks.contradictions``.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from syncd.records import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PRECONFIGURED_ROLES = (
+    "Owner",
+    "Admin",
+    "Support agent",
+    "Data protection officer",
+    "Accountant",
+    "User",
+)
+
+# Every spelling under which a property of a person may be named as ``user_attribute``.
+PROPERTIES: Mapping[str, str] = {
+    "username": "username",
+    "email": "email",
+    "email_verified": "email_verified",
+    "emailverified": "email_verified",
+    "first_name": "first_name",
+    "firstname": "first_name",
+    "last_name": "last_name",
+    "lastname": "last_name",
+    "source_created_at": "source_created_at",
+    "createtimestamp": "source_created_at",
+    "source_modified_at": "source_modified_at",
+    "modifytimestamp": "source_modified_at",
+}
+# Properties that no attribute mapper may set.
+UNMAPPABLE = frozenset(
+    {"id", "organization", "provider", "external_id", "dn", "enabled", "roles", "groups"}
+)
+
+
+class RetrieveStrategy(StrEnum):
+    """Which side says who holds a role."""
+
+    LOAD_BY_MEMBER_ATTRIBUTE = "load_by_member_attribute"
+    GET_FROM_USER_MEMBER_OF = "get_from_user_member_of"
+
+
+class MembershipType(StrEnum):
+    """What a membership attribute's value is."""
+
+    DN = "dn"
+    UID = "uid"
+    MEMBER_OF = "member_of"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserAttributeOptions:
+    """``user-attribute``: one directory attribute to one property or attribute of a person."""
+
+    type: ClassVar[str] = "user-attribute"
+    name: str
+    user_attribute: str
+    ldap_attribute: str
+    mandatory: bool = False
+    default_value: str | None = None
+    binary: bool = False
+    # None: every value for an attribute, one for a property.
+    multivalued: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullNameOptions:
+    """``full-name``: first and last name from one attribute that holds both."""
+
+    type: ClassVar[str] = "full-name"
+    name: str
+    ldap_attribute: str = "cn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardcodedAttributeOptions:
+    """``hardcoded-attribute``: the same value for everybody of this directory."""
+
+    type: ClassVar[str] = "hardcoded-attribute"
+    name: str
+    user_attribute: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardcodedRoleOptions:
+    """``hardcoded-role``: one role for everybody of this directory."""
+
+    type: ClassVar[str] = "hardcoded-role"
+    name: str
+    role: str
+    may_grant_privileged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleImportOptions:
+    """``import_roles``: roles and who holds them, from entries of the directory."""
+
+    type: ClassVar[str] = "role"
+    roles_dn: str
+    name: str = "import roles"
+    role_name_ldap_attribute: str = "cn"
+    role_object_class: tuple[str, ...] = ("groupOfNames",)
+    ldap_filter: str = ""
+    user_roles_retrieve_strategy: RetrieveStrategy = RetrieveStrategy.LOAD_BY_MEMBER_ATTRIBUTE
+    # None: dn with the first strategy, member_of with the second.
+    membership_attribute_type: MembershipType | None = None
+    membership_ldap_attribute: str = "member"
+    # For uid; None: the username attribute.
+    membership_user_ldap_attribute: str | None = None
+    member_of_ldap_attribute: str = "memberOf"
+    name_map: Mapping[str, str] = field(default_factory=dict)
+    may_grant_privileged: bool = False
+    # None: the directory has no id for such entries, their DN stands for them.
+    uuid_attribute: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberOfOptions:
+    """What the mapping of people needs of a role import whose users say what they hold."""
+
+    # The name of the role import that the statements belong to.
+    mapper: str
+    ldap_attribute: str = "memberOf"
+    # Values outside of this base name containers that the import does not read.
+    base_dn: str = ""
+
+
+MapperOptions: TypeAlias = (
+    UserAttributeOptions | FullNameOptions | HardcodedAttributeOptions | HardcodedRoleOptions
+)
+
+OPTIONS: Mapping[str, type[MapperOptions | RoleImportOptions]] = {
+    cls.type: cls
+    for cls in (
+        UserAttributeOptions,
+        FullNameOptions,
+        HardcodedAttributeOptions,
+        HardcodedRoleOptions,
+        RoleImportOptions,
+    )
+}
+
+
+def from_keys(type_: str, keys: Mapping[str, Any]) -> MapperOptions | RoleImportOptions:
+    """Return the options of a mapper from its configured keys.
+
+    Keys that every mapper has and no mapping depends on (``enabled``, ``renamed_from``) are left
+    out here.
+    """
+    cls = OPTIONS[type_]
+    own = {each.name for each in fields(cls)}
+    known: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in keys.items()
+        if key in own
+    }
+    return cls(**known)
+
+
+def property_of(user_attribute: str) -> str | None:
+    """Return the property that ``user_attribute`` names, or None for a plain attribute."""
+    return PROPERTIES.get(user_attribute.lower())
+
+
+def is_preconfigured_role(name: str) -> bool:
+    """Tell whether ``name`` reads like one of the preconfigured roles.
+
+    Spaces are squeezed and invisible format characters dropped first, so that no look-alike of
+    the reserved names passes.
+    """
+    visible = "".join(c for c in name if unicodedata.category(c) != "Cf")
+    return fold(" ".join(visible.split())) in _RESERVED
+
+
+def predefined(
+    *,
+    username_attribute: str,
+    first_name_attribute: str = "givenName",
+    last_name_attribute: str = "sn",
+    email_attribute: str = "mail",
+    created_attribute: str = "createTimestamp",
+    modified_attribute: str = "modifyTimestamp",
+) -> tuple[UserAttributeOptions, ...]:
+    """Return the six mappers that every directory has unless they are switched off."""
+    table = (
+        ("username", "username", username_attribute),
+        ("first name", "first_name", first_name_attribute),
+        ("last name", "last_name", last_name_attribute),
+        ("email", "email", email_attribute),
+        ("createTimestamp", "source_created_at", created_attribute),
+        ("modifyTimestamp", "source_modified_at", modified_attribute),
+    )
+    return tuple(
+        UserAttributeOptions(name=name, user_attribute=target, ldap_attribute=attribute)
+        for name, target, attribute in table
+    )
+
+
+_RESERVED = frozenset(fold(name) for name in PRECONFIGURED_ROLES)
