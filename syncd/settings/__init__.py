@@ -1,0 +1,49 @@
+"""What operators configure: YAML files, environment variables and secret files, checked at once.
+
+The only room that reads configuration. It knows no other room but ``errors``: what a value means
+to a directory or a database is for those who use it.
+"""
+
+from __future__ import annotations
+
+from syncd.settings.daemon import DaemonSettings
+from syncd.settings.idp import IdpSettings
+from syncd.settings.ldap import LdapSettings
+from syncd.settings.limits import DEFAULT_LIMITS, KindLimit, Limits
+from syncd.settings.loading import Settings, find, load
+from syncd.settings.mappers import (
+    LATER_TYPES,
+    MAPPER_MODELS,
+    PREDEFINED_NAMES,
+    RESERVED_NAMES,
+    SwitchedOff,
+)
+from syncd.settings.organization import Certificate, OrganizationSettings
+from syncd.settings.reference import render_reference
+from syncd.settings.roles import RoleImport
+from syncd.settings.show import json_schema, masked
+from syncd.settings.vendors import VENDOR_DEFAULTS
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "LATER_TYPES",
+    "MAPPER_MODELS",
+    "PREDEFINED_NAMES",
+    "RESERVED_NAMES",
+    "VENDOR_DEFAULTS",
+    "Certificate",
+    "DaemonSettings",
+    "IdpSettings",
+    "KindLimit",
+    "LdapSettings",
+    "Limits",
+    "OrganizationSettings",
+    "RoleImport",
+    "Settings",
+    "SwitchedOff",
+    "find",
+    "json_schema",
+    "load",
+    "masked",
+    "render_reference",
+]
