@@ -1,0 +1,499 @@
+"""The composition root: builds what a command needs, once, and hands it on by keyword.
+
+Commands and the daemon ask ``App``; nothing else knows all rooms. Each method returns plain values
+in the contract's shapes and raises SyncdError.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from syncd.errors import (
+    DirectoryError,
+    NotFound,
+    OrganizationPaused,
+    OrganizationPending,
+    PlanNotApprovable,
+    SyncdError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from syncd.compose import DirectoryParts
+    from syncd.ldap.source import LdapSource
+    from syncd.settings import LdapSettings, OrganizationSettings, Settings
+    from syncd.store.database import Database
+    from syncd.store.people import People
+    from syncd.sync.run import SyncRun
+
+    Progress = Callable[[str, int, int | None], None]
+
+# Of the changes of a plan: what a terminal can show, and more.
+SHOWN_CHANGES = 1_000
+
+
+class App:
+    """What commands can do."""
+
+    def __init__(self, settings: Settings, *, log_searches: bool = False) -> None:
+        self.settings = settings
+        self.log_searches = log_searches or settings.daemon.log.searches
+        self._database: Database | None = None
+
+    @classmethod
+    def load(
+        cls,
+        config_path: str | None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        log_searches: bool = False,
+    ) -> App:
+        """Read the configuration; all its faults at once."""
+        from syncd.settings import load
+
+        settings = load(config_path, os.environ if environ is None else environ)
+        return cls(settings, log_searches=log_searches)
+
+    def close(self) -> None:
+        """Close the store."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    # --- configuration --------------------------------------------------------------------
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed but should be known."""
+        return self.settings.warnings
+
+    def config_show(self) -> dict[str, Any]:
+        """Return the effective settings, secrets masked."""
+        from syncd.settings import masked
+
+        return dict(masked(self.settings))
+
+    @staticmethod
+    def config_schema() -> dict[str, Any]:
+        """Return the JSON Schemas of the daemon's and an organization's file."""
+        from syncd.settings import json_schema
+
+        return dict(json_schema())
+
+    @staticmethod
+    def mappers() -> list[dict[str, Any]]:
+        """Return each mapper type with its options and an example."""
+        from syncd.mappers.catalog import CATALOG
+
+        return [entry.to_json() for entry in CATALOG.values()]
+
+    def check(self, *, connect: bool) -> dict[str, Any]:
+        """Validate what loading could not, and look at the directories if asked to."""
+        organizations = []
+        for organization in self.settings.organizations.values():
+            faults: list[str] = []
+            found: dict[str, Any] | None = None
+            advice: list[str] = []
+            try:
+                if organization.provider == "ldap":
+                    parts = self._parts(organization)
+                    if connect:
+                        found, advice = self._probe(parts)
+            except SyncdError as error:
+                faults = str(error).splitlines()
+                if connect and isinstance(error, DirectoryError):
+                    found = {"error": {"code": error.code, "message": str(error)}}
+            organizations.append(
+                {
+                    "id": organization.id,
+                    "name": organization.organization.name,
+                    "provider": organization.provider,
+                    "faults": faults,
+                    "connect": found,
+                    "advice": advice,
+                }
+            )
+        return {
+            "organizations": organizations,
+            "warnings": list(self.settings.warnings),
+            "ok": not any(organization["faults"] for organization in organizations),
+        }
+
+    def _probe(self, parts: DirectoryParts) -> tuple[dict[str, Any], list[str]]:
+        from syncd.ldap.ber import decode_entry
+        from syncd.ldap.probe import probe
+
+        report = probe(
+            parts.connection,
+            parts.users,
+            parts.containers,
+            vendor=parts.vendor,
+            clock=_now,
+        )
+        found = report.as_json()
+        found.pop("advice", None)
+        advice = list(report.advice)
+        found["example"] = None
+        if report.sample is not None:
+            try:
+                found["example"] = _mapped(parts, decode_entry(report.sample))
+            except SyncdError as error:
+                advice.append(f"the sample entry cannot be mapped: {error}")
+        return found, advice
+
+    # --- the store ------------------------------------------------------------------------
+
+    def database(self) -> Database:
+        """Open the store and make sure that its schema is this program's."""
+        from syncd.store import migrate
+
+        if self._database is None:
+            database = self._open()
+            migrate.require_current(database)
+            self._database = database
+        return self._database
+
+    def _open(self, stage: str = "stage") -> Database:
+        from syncd.store.database import Database
+
+        return Database(self.settings.daemon.store.url.get_secret_value(), stage=stage)
+
+    def db_upgrade(self) -> dict[str, Any]:
+        """Bring the store's schema up to date."""
+        from syncd.store import migrate
+        from syncd.store.database import Database
+
+        store = self.settings.daemon.store
+        url = store.migration_url or store.url
+        database = Database(url.get_secret_value())
+        try:
+            return migrate.upgrade(database)
+        finally:
+            database.close()
+
+    # --- syncs ----------------------------------------------------------------------------
+
+    def plan(
+        self,
+        org: str,
+        *,
+        progress: Progress | None = None,
+        limit: int | None = None,
+    ) -> dict[str, Any]:
+        """Say what a full sync would change."""
+        with self._run(org, progress) as (run, database):
+            report = run.full(dry=True)
+            report["changes"] = self._changes(database, report["run"], limit)
+        return report
+
+    def sync(
+        self,
+        org: str,
+        *,
+        user: str | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Run a full sync, or sync one person."""
+        with self._run(org, progress) as (run, database):
+            report = run.one(user) if user is not None else run.full()
+            if report["status"] == "blocked":
+                report["changes"] = self._changes(database, report["run"], SHOWN_CHANGES)
+        return report
+
+    def approve(self, run: str, progress: Progress | None = None) -> dict[str, Any]:
+        """Apply a plan that the guard held."""
+        from syncd.store.people import find_run
+        from syncd.sync.approve import approve
+
+        row = find_run(self.database(), run)
+        if row is None:
+            raise NotFound(f"there is no run {run}; `syncd runs ORG` lists them")
+        if row.status != "blocked":
+            raise PlanNotApprovable(
+                f"run {run} is {row.status} and waits for nobody; only a blocked run is approved"
+            )
+        with self._run(row.organization_id, progress) as (sync, _):
+            return approve(sync, row.id, f"approval by {_operator()}")
+
+    @staticmethod
+    def _changes(database: Database, run: str, limit: int | None) -> list[dict[str, Any]]:
+        from syncd.store.people import run_changes
+        from syncd.store.runs import run_number
+
+        number = run_number(run)
+        return [] if number is None else run_changes(database, number, limit)
+
+    @contextmanager
+    def _run(self, org: str, progress: Progress | None) -> Iterator[tuple[SyncRun, Database]]:
+        from syncd.ldap.ber import decode_entry
+        from syncd.ldap.dn import dn_key
+        from syncd.store.runs import run_name
+        from syncd.store.sync_store import SyncStore
+        from syncd.sync.run import SyncRun
+
+        organization = self._organization(org)
+        parts = self._parts(organization)
+        self._require_settled(organization)
+        self.database()
+        # Its own stage, so that organizations do not wait for each other on SQLite.
+        database = self._open(stage=f"stage-{org}")
+        try:
+            with self._source(parts) as directory:
+                yield (
+                    SyncRun(
+                        options=parts.options,
+                        directory=directory,
+                        store=SyncStore(database, org),
+                        users=parts.user_mapping,
+                        containers=parts.container_mappings,
+                        decode=decode_entry,
+                        dn_key=dn_key,
+                        now=_now,
+                        run_name=run_name,
+                        progress=progress,
+                    ),
+                    database,
+                )
+        finally:
+            database.close()
+
+    def _require_settled(self, organization: OrganizationSettings) -> None:
+        """Write a new organization down; refuse one whose provider or name awaits a decision."""
+        people = self._people(organization.id)
+        applied = people.organization()
+        name, provider = organization.organization.name, organization.provider
+        if applied is None:
+            people.create_organization(name, provider)
+            return
+        if applied["paused_at"] is not None:
+            because = f" ({applied['paused_because']})" if applied["paused_because"] else ""
+            raise OrganizationPaused(
+                f"{organization.id} is paused{because}; "
+                f"`syncd resume {organization.id}` lets it go on"
+            )
+        pending = _pending(applied, name, provider)
+        if pending:
+            raise OrganizationPending(
+                f"{organization.id} is pending: {pending}; set the file back to what is applied, "
+                "or settle it with `syncd provider switch`"
+            )
+
+    def _source(self, parts: DirectoryParts) -> LdapSource:
+        from syncd.ldap.source import LdapSource
+
+        return LdapSource(
+            connection=parts.connection,
+            users=parts.users,
+            containers=parts.containers,
+            log_searches=self.log_searches,
+        )
+
+    def _organization(self, org: str) -> OrganizationSettings:
+        found = self.settings.organizations.get(org)
+        if found is None:
+            known = ", ".join(sorted(self.settings.organizations)) or "none is configured"
+            raise NotFound(f"there is no organization {org}; there are: {known}")
+        return found
+
+    def _parts(self, organization: OrganizationSettings) -> DirectoryParts:
+        from syncd.compose import directory_parts
+
+        return directory_parts(organization, _ldap(organization))
+
+    def _people(self, org: str) -> People:
+        from syncd.store.people import People
+
+        return People(self.database(), org)
+
+    # --- lists ----------------------------------------------------------------------------
+
+    def pause(self, org: str, why: str | None = None) -> dict[str, Any]:
+        """Stop an organization's syncs."""
+        organization = self._organization(org)
+        people = self._people(org)
+        if people.organization() is None:
+            people.create_organization(organization.organization.name, organization.provider)
+        people.pause(why)
+        return {"organization": org, "paused": True, "because": why}
+
+    def resume(self, org: str) -> dict[str, Any]:
+        """Let an organization's syncs run again."""
+        self._organization(org)
+        self._people(org).resume()
+        return {"organization": org, "paused": False, "because": None}
+
+    def status(self, org: str | None = None) -> list[dict[str, Any]]:
+        """Return each organization's state."""
+        wanted = [self._organization(org)] if org else list(self.settings.organizations.values())
+        found = []
+        for organization in wanted:
+            people = self._people(organization.id)
+            applied = people.organization()
+            name, provider = organization.organization.name, organization.provider
+            paused = None
+            if applied is not None and applied["paused_at"] is not None:
+                paused = applied["paused_because"] or "no reason given"
+            found.append(
+                {
+                    "organization": organization.id,
+                    "name": name,
+                    "provider": provider,
+                    "pending": _pending(applied, name, provider) if applied else None,
+                    "paused": paused,
+                    **people.status(),
+                }
+            )
+        return found
+
+    def users(self, org: str) -> list[dict[str, Any]]:
+        """Return all people, sorted by username."""
+        self._organization(org)
+        return list(self._people(org).users())
+
+    def roles(self, org: str) -> list[dict[str, Any]]:
+        """Return all roles."""
+        self._organization(org)
+        return self._people(org).roles()
+
+    def quarantine(self, org: str) -> list[dict[str, Any]]:
+        """Return the entries that could not be taken."""
+        self._organization(org)
+        return self._people(org).quarantine()
+
+    def runs(self, org: str) -> list[dict[str, Any]]:
+        """Return the newest runs."""
+        self._organization(org)
+        return self._people(org).runs()
+
+    def run(self, run: str, limit: int | None = None) -> dict[str, Any]:
+        """Return a run's report and changes."""
+        from syncd.store.people import find_run, run_shape
+
+        database = self.database()
+        row = find_run(database, run)
+        if row is None:
+            raise NotFound(f"there is no run {run}; `syncd runs ORG` lists them")
+        return {**run_shape(row), "changes": self._changes(database, run, limit)}
+
+    def show(self, org: str, username: str) -> dict[str, Any]:
+        """Return one person."""
+        self._organization(org)
+        user = self._people(org).user(username)
+        if user is None:
+            raise NotFound(
+                f"there is no person {username} in {org}; `syncd explain {org} {username}` says why"
+            )
+        return user
+
+    # --- explaining -----------------------------------------------------------------------
+
+    def explain(
+        self, org: str, username: str, *, role: str | None = None, stored: bool = False
+    ) -> dict[str, Any]:
+        """Say where each field and role of a person comes from, or why he is not there."""
+        from syncd.explain import Explainer
+
+        organization = self._organization(org)
+        people = self._people(org)
+        if organization.provider != "ldap":
+            stored = True
+        if stored:
+            return Explainer(people, None, None).explain(username, role=role)
+        parts = self._parts(organization)
+        with self._source(parts) as directory:
+            return Explainer(people, parts, directory).explain(username, role=role)
+
+    def try_mappers(self, org: str, user: str) -> dict[str, Any]:
+        """Map one person's live entry and show the result."""
+        from syncd.ldap.ber import decode_entry
+
+        parts = self._parts(self._organization(org))
+        with self._source(parts) as directory:
+            found = directory.find(user)
+        if not found:
+            raise NotFound(
+                f"the users listing of {org} has nobody with the username {user}; "
+                f"`syncd explain {org} {user}` says why"
+            )
+        return _mapped(parts, decode_entry(found[0]))
+
+
+def _mapped(parts: DirectoryParts, entry: Any) -> dict[str, Any]:  # noqa: ANN401 - an Entry
+    from syncd.explain import field_rows, record_shape
+
+    record = parts.user_mapping(entry)
+    return {
+        "dn": entry.dn,
+        "record": record_shape(record),
+        "fields": field_rows(parts.user_mapping.explain(entry), None),
+    }
+
+
+def _ldap(organization: OrganizationSettings) -> LdapSettings:
+    if organization.provider != "ldap" or organization.ldap is None:
+        raise UsageError(
+            f"{organization.id} has the provider {organization.provider}; only a directory (ldap) "
+            "is synced"
+        )
+    return organization.ldap
+
+
+def _pending(applied: Mapping[str, Any], name: str, provider: str) -> str | None:
+    """Return what the configuration wants otherwise than it is applied."""
+    if applied["provider"] != provider:
+        return f"the provider is {applied['provider']} and would become {provider}"
+    if applied["name"] != name:
+        return f"the name is {applied['name']} and would become {name}"
+    return None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _operator() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def exit_code(report: Mapping[str, Any]) -> int:
+    """Return a report's exit code, the largest problem first."""
+    status = report.get("status")
+    codes = set()
+    if status == "interrupted":
+        codes.add(130)
+    if status == "failed" or report.get("listing") in {"truncated", "unverified"}:
+        codes.add(4)
+    if status == "blocked":
+        codes.add(3)
+    users = report.get("users", {})
+    if users.get("quarantined"):
+        codes.add(5)
+    if status == "planned" and _changes_anything(report):
+        codes.add(1)
+    for code in (130, 4, 3, 5, 1):
+        if code in codes:
+            return code
+    return 0
+
+
+def _changes_anything(report: Mapping[str, Any]) -> bool:
+    users = report["users"]
+    kinds = ("created", "updated", "renamed", "missing", "disabled", "enabled", "deleted")
+    memberships, roles = report["memberships"], report["roles"]
+    return bool(
+        any(users[kind] for kind in kinds)
+        or memberships["added"]
+        or memberships["removed"]
+        or roles["created"]
+        or roles["deleted"]
+    )

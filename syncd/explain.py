@@ -1,0 +1,256 @@
+"""Says where a person's fields and roles come from, or why there is no such person.
+
+Asked live, it reads and maps the person's entry anew and says where the store differs; asked of the
+store, it answers from what the last runs wrote.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from syncd.errors import MappingError
+from syncd.ldap.absence import Absence
+from syncd.ldap.ber import decode_entry
+from syncd.records import fold
+from syncd.store.runs import run_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from syncd.compose import DirectoryParts
+    from syncd.ldap.source import LdapSource
+    from syncd.mappers.origins import FieldOrigin
+    from syncd.records import UserRecord
+    from syncd.store.people import People
+
+RECORD_FIELDS = ("username", "email", "email_verified", "first_name", "last_name", "dn")
+
+
+class Explainer:
+    """Answers about one organization's people."""
+
+    def __init__(
+        self, people: People, parts: DirectoryParts | None, directory: LdapSource | None
+    ) -> None:
+        self._people = people
+        self._parts = parts
+        self._directory = directory
+
+    def explain(self, username: str, *, role: str | None) -> dict[str, Any]:
+        """Explain one person."""
+        user = self._people.user(username)
+        if self._directory is None or self._parts is None:
+            return self._from_store(username, user, role)
+        dn = user["dn"] if user else None
+        external_id = user["external_id"] if user else None
+        found = self._directory.find_anywhere(username, dn, external_id)
+        if isinstance(found, Absence):
+            return self._absent(username, user, found)
+        try:
+            entry = decode_entry(found[0])
+            record = self._parts.user_mapping(entry)
+        except MappingError as error:
+            return _absence(username, "quarantined", f"{error.reason}: {error.detail}")
+        if user is None:
+            user = self._people.user_by_external_id(record.external_id)
+        if user is None:
+            return self._not_stored(username, record)
+        if any(each["reason"] == "missing" for each in user["disabled_because"]):
+            return _absence(
+                username,
+                "disabled",
+                "the last complete listing did not have this person; the directory has him now, "
+                "so the next sync lets him in again",
+            )
+        run = self._people.written_by(user["id"])
+        return self._present(
+            user,
+            live=True,
+            fields=field_rows(
+                self._parts.user_mapping.explain(entry), run_name(run) if run else None
+            ),
+            differs=_differences(user, record),
+            role=role,
+        )
+
+    def _present(
+        self,
+        user: dict[str, Any],
+        *,
+        live: bool,
+        fields: list[dict[str, Any]],
+        differs: list[dict[str, Any]],
+        role: str | None,
+    ) -> dict[str, Any]:
+        roles = self._people.role_sources(user["id"])
+        answer = {
+            "username": user["username"],
+            "present": True,
+            "user": user,
+            "live": live,
+            "fields": fields,
+            "roles": roles,
+            "differs": differs,
+        }
+        if role is not None:
+            answer["role"] = self._role(role, roles)
+        return answer
+
+    def _role(self, role: str, roles: list[dict[str, Any]]) -> dict[str, Any]:
+        for held in roles:
+            if fold(held["name"]) == fold(role):
+                return {"name": held["name"], "held": True, "sources": held["sources"]}
+        containers = self._people.containers_of_role(role)
+        if containers:
+            names = "; ".join(each["container_dn"] or each["mapper"] for each in containers)
+            detail = f"none of the directory entries that grant it names this person: {names}"
+        else:
+            detail = "no directory entry grants a role of this name"
+        return {"name": role, "held": False, "detail": detail, "containers": containers}
+
+    def _from_store(
+        self, username: str, user: dict[str, Any] | None, role: str | None
+    ) -> dict[str, Any]:
+        if user is None:
+            row = self._people.quarantined(username, None, None)
+            if row is not None:
+                return _absence(
+                    username, "quarantined", f"{row.reason}: {row.detail}", run=run_name(row.run_id)
+                )
+            held = self._people.planned_change(username)
+            if held is not None:
+                return _held(username, held)
+            return _absence(username, "no_entry", "no run has brought a person of this name")
+        run = self._people.written_by(user["id"])
+        fields = [
+            {
+                "field": name,
+                "value": user[name],
+                "mapper": None,
+                "attribute": None,
+                "raw": [],
+                "run": run_name(run) if run else None,
+            }
+            for name in RECORD_FIELDS
+        ]
+        if any(each["reason"] == "missing" for each in user["disabled_because"]):
+            return _absence(
+                username, "disabled", "the last complete listing did not have this person"
+            )
+        return self._present(user, live=False, fields=fields, differs=[], role=role)
+
+    def _absent(
+        self, username: str, user: dict[str, Any] | None, absence: Absence
+    ) -> dict[str, Any]:
+        """Say why the directory's listing has nobody, and what became of him here."""
+        detail = absence.detail
+        if user is not None:
+            missing = any(each["reason"] == "missing" for each in user["disabled_because"])
+            held = self._people.planned_change(username)
+            if held is not None and not missing:
+                return _held(username, held)
+            detail += (
+                "; he is kept here as missing and cannot sign in"
+                if missing
+                else "; he is still known here until the next complete full sync"
+            )
+        row = self._people.quarantined(username, absence.dn, None)
+        if row is not None and absence.reason.value in {"no_entry", "unreadable"}:
+            return _absence(
+                username, "quarantined", f"{row.reason}: {row.detail}", run=run_name(row.run_id)
+            )
+        return _absence(
+            username,
+            absence.reason.value,
+            detail,
+            clause=absence.clause,
+            known=user is not None,
+        )
+
+    def _not_stored(self, username: str, record: UserRecord) -> dict[str, Any]:
+        """Say why somebody whom the directory has is not here."""
+        row = self._people.quarantined(username, record.dn, record.external_id)
+        if row is not None:
+            return _absence(
+                username, "quarantined", f"{row.reason}: {row.detail}", run=run_name(row.run_id)
+            )
+        held = self._people.planned_change(username)
+        if held is not None:
+            return _held(username, held)
+        return _absence(
+            username,
+            "not_synced",
+            f"the directory has him as {record.dn}; no sync has run since he came",
+        )
+
+
+def _held(username: str, run: str) -> dict[str, Any]:
+    detail = f"the plan {run} would change him and waits for somebody: `syncd approve {run}`"
+    return _absence(username, "held_by_plan", detail, run=run)
+
+
+def _absence(
+    username: str,
+    reason: str,
+    detail: str,
+    *,
+    clause: str | None = None,
+    run: str | None = None,
+    known: bool = False,
+) -> dict[str, Any]:
+    return {
+        "username": username,
+        "present": False,
+        # Whether the store or the directory knows such a person at all.
+        "known": known or reason != "no_entry",
+        "reason": reason,
+        "detail": detail,
+        "clause": clause,
+        "run": run,
+    }
+
+
+def record_shape(record: UserRecord) -> dict[str, Any]:
+    """Return a mapped record for people to read."""
+    return {
+        "external_id": record.external_id,
+        "dn": record.dn,
+        "username": record.username,
+        "email": record.email,
+        "email_verified": record.email_verified,
+        "first_name": record.first_name,
+        "last_name": record.last_name,
+        "attributes": json.loads(record.attributes),
+        "source_created_at": record.source_created_at,
+        "source_modified_at": record.source_modified_at,
+        "memberships": [
+            {"mapper": each.mapper, "container": each.value} for each in record.memberships
+        ],
+    }
+
+
+def field_rows(origins: Iterable[FieldOrigin], run: str | None) -> list[dict[str, Any]]:
+    """Return where each field comes from."""
+    return [
+        {
+            "field": origin.field,
+            "value": origin.value,
+            "mapper": origin.mapper,
+            "attribute": origin.attribute,
+            "raw": list(origin.raw),
+            "run": run,
+        }
+        for origin in origins
+    ]
+
+
+def _differences(user: dict[str, Any], record: UserRecord) -> list[dict[str, Any]]:
+    """Return where the directory has moved on since the store was written."""
+    live = record_shape(record)
+    names = ("username", "email", "first_name", "last_name", "dn", "attributes")
+    return [
+        {"field": name, "stored": user[name], "live": live[name]}
+        for name in names
+        if user[name] != live[name]
+    ]

@@ -1,0 +1,1 @@
+"""The management store: schema, transactions, bulk staging, plan SQL, books."""

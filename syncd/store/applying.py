@@ -1,0 +1,530 @@
+"""Writing a plan into the people's tables, one batch of people a transaction.
+
+A batch begins by checking the lease's token and ends by recording how far the plan has come, so a
+killed run resumes where it stopped and a run that lost its lease writes nothing more. Rows whose
+person changed since the plan was made are left out as conflicts.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from sqlalchemy import (
+    Text,
+    and_,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
+
+from syncd.store import schema
+from syncd.store.kinds import WRITES_RECORD, Kind
+from syncd.store.planning import ACCOUNT_STATE, DIRECTORY, MISSING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection, Select
+
+U, I, IK = schema.users, schema.identities, schema.identity_keys
+P, PG, PK = schema.plan_people, schema.plan_grants, schema.plan_keys
+PR, MR = schema.plan_refs, schema.membership_refs
+G, J, X = schema.grants, schema.journal, schema.restrictions
+
+RECORD_FIELDS = ("username", "email", "email_verified", "first_name", "last_name", "attributes")
+
+
+class Batch:
+    """The plan rows ``first`` to ``last`` of a run, applied within the caller's transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        run_id: int,
+        organization_id: str,
+        source: str,
+        change_set_id: int,
+        first: int,
+        last: int,
+        now: datetime,
+    ) -> None:
+        self.connection = connection
+        self.run_id = run_id
+        self.organization_id = organization_id
+        self.source = source
+        self.change_set_id = change_set_id
+        self.now = now
+        self.in_range = and_(P.c.run_id == run_id, P.c.number >= first, P.c.number <= last)
+        self.rows = and_(self.in_range, P.c.state == "planned")
+
+    def apply(self) -> int:
+        """Write the batch; return how many of its rows did not hold any more."""
+        kinds = self._kinds()
+        conflicts = self._outdated(kinds)
+        if kinds & (Kind.RENAME | Kind.MISSING | Kind.RETURN | Kind.CREATE):
+            conflicts += self._park(kinds)
+        if kinds & Kind.DELETE:
+            self._delete()
+        if kinds & Kind.CREATE:
+            self._create()
+        if kinds & WRITES_RECORD:
+            self._journal_updates()
+            self._update()
+        self._identities(kinds)
+        if kinds & (Kind.MISSING | Kind.RETURN | Kind.DISABLE | Kind.ENABLE):
+            self._restrict(kinds)
+        self._grant()
+        return conflicts
+
+    def _kinds(self) -> Kind:
+        """Return the union of the kinds in this batch, so that idle statements are not sent."""
+        found = self.connection.scalars(select(P.c.kinds).where(self.rows).distinct())
+        union = Kind(0)
+        for kinds in found:
+            union |= Kind(kinds)
+        return union
+
+    def _having(self, kinds: Kind) -> ColumnElement[bool]:
+        return and_(self.rows, P.c.kinds.op("&")(int(kinds)) != 0)
+
+    def _ids(self, kinds: Kind) -> Select[tuple[int]]:
+        return select(P.c.user_id).where(self._having(kinds))
+
+    def _conflict(self, numbers: list[int]) -> int:
+        """Leave rows out, and make sure that the next run looks at these people anew."""
+        if numbers:
+            rows = and_(self.in_range, P.c.number.in_(numbers))
+            self.connection.execute(update(P).where(rows).values(state="conflict"))
+            self.connection.execute(
+                update(I)
+                .where(I.c.source == self.source, I.c.user_id.in_(select(P.c.user_id).where(rows)))
+                .values(digest=None, fingerprint=b"")
+            )
+        return len(numbers)
+
+    def _outdated(self, kinds: Kind) -> int:
+        """Leave out people who changed, came or went since the plan was made."""
+        known = (
+            select(P.c.number, P.c.version, U.c.version)
+            .join(U, U.c.id == P.c.user_id)
+            .where(self.rows)
+            .with_for_update(of=U)
+        )
+        numbers = []
+        there = set()
+        for number, planned, now in self.connection.execute(known):
+            there.add(number)
+            if planned != now:
+                numbers.append(number)
+        if kinds != Kind.CREATE:
+            expected = select(P.c.number).where(self.rows, P.c.version > 0)
+            numbers += [
+                number for number in self.connection.scalars(expected) if number not in there
+            ]
+        return self._conflict(numbers)
+
+    def _park(self, kinds: Kind) -> int:
+        """Free the names that change hands, and leave out those who find theirs taken."""
+        renaming = Kind.RENAME | Kind.MISSING | Kind.RETURN
+        if kinds & renaming:
+            self.connection.execute(
+                update(U).where(U.c.id.in_(self._ids(renaming))).values(living=False)
+            )
+        total = 0
+        wanting = Kind.CREATE | Kind.RENAME | Kind.RETURN
+        while True:
+            taken = (
+                select(P.c.number, P.c.user_id, P.c.kinds)
+                .join(
+                    U,
+                    and_(
+                        U.c.organization_id == self.organization_id,
+                        U.c.username_key == P.c.username_key,
+                        U.c.living,
+                        U.c.id != P.c.user_id,
+                    ),
+                )
+                .where(self._having(wanting))
+            )
+            rows = self.connection.execute(taken).all()
+            if not rows:
+                return total
+            total += self._conflict([row[0] for row in rows])
+            # Whoever stays out keeps the name he had, which another of the batch may have wanted.
+            back = [row[1] for row in rows if not row[2] & Kind.RETURN]
+            self.connection.execute(update(U).where(U.c.id.in_(back)).values(living=True))
+
+    def _create(self) -> None:
+        rows = self._having(Kind.CREATE)
+        columns = [
+            "id",
+            "organization_id",
+            "version",
+            "provider",
+            "username",
+            "username_key",
+            "email",
+            "email_key",
+            "email_verified",
+            "first_name",
+            "last_name",
+            "attributes",
+            "living",
+            "enabled",
+        ]
+        query = select(
+            P.c.user_id,
+            literal(self.organization_id),
+            literal(1),
+            literal(self.source),
+            P.c.username,
+            P.c.username_key,
+            P.c.email,
+            P.c.email_key,
+            P.c.email_verified,
+            P.c.first_name,
+            P.c.last_name,
+            P.c.attributes,
+            literal(True),
+            P.c.kinds.op("&")(int(Kind.DISABLE)) == 0,
+        ).where(rows)
+        self.connection.execute(insert(U).from_select(columns, query))
+        columns = [
+            "organization_id",
+            "source",
+            "external_id",
+            "user_id",
+            "dn",
+            "fingerprint",
+            "digest",
+            "source_created_at",
+            "source_modified_at",
+            "run_id",
+        ]
+        query = select(
+            literal(self.organization_id),
+            literal(self.source),
+            P.c.external_id,
+            P.c.user_id,
+            P.c.dn,
+            P.c.fingerprint,
+            P.c.digest,
+            P.c.source_created_at,
+            P.c.source_modified_at,
+            P.c.run_id,
+        ).where(rows)
+        self.connection.execute(insert(I).from_select(columns, query))
+        self._journal(rows, "create")
+
+    def _journal(self, rows: ColumnElement[bool], kind: str) -> None:
+        columns = ["organization_id", "user_id", "change_set_id", "kind"]
+        query = select(
+            literal(self.organization_id), P.c.user_id, literal(self.change_set_id), literal(kind)
+        ).where(rows)
+        self.connection.execute(insert(J).from_select(columns, query))
+
+    def _journal_updates(self) -> None:
+        """Write before and after of the fields that change, one row a person."""
+        old = [P.c[f"old_{name}"] for name in RECORD_FIELDS]
+        new = [P.c[name] for name in RECORD_FIELDS]
+        query = select(P.c.user_id, P.c.old_dn, P.c.dn, *old, *new).where(
+            self._having(WRITES_RECORD)
+        )
+        rows = []
+        width = len(RECORD_FIELDS)
+        for user_id, old_dn, dn, *values in self.connection.execute(query):
+            before, after = {}, {}
+            for name, was, now in zip(
+                ("dn", *RECORD_FIELDS),
+                (old_dn, *values[:width]),
+                (dn, *values[width:]),
+                strict=True,
+            ):
+                if was != now:
+                    before[name], after[name] = was, now
+            if not after:
+                continue
+            rows.append(
+                {
+                    "organization_id": self.organization_id,
+                    "user_id": user_id,
+                    "change_set_id": self.change_set_id,
+                    "kind": "update",
+                    "before": json.dumps(before, ensure_ascii=False),
+                    "after": json.dumps(after, ensure_ascii=False),
+                }
+            )
+        if rows:
+            self.connection.execute(insert(J), rows)
+
+    def _update(self) -> None:
+        values = {name: P.c[name] for name in (*RECORD_FIELDS, "username_key", "email_key")}
+        self.connection.execute(
+            update(U)
+            .where(U.c.id == P.c.user_id, self._having(WRITES_RECORD))
+            .values(version=U.c.version + 1, living=True, **values)
+        )
+
+    def _identities(self, kinds: Kind) -> None:
+        """Keep ids, DNs and the keys by which containers name people."""
+        staged = and_(self.rows, P.c.fingerprint.is_not(None))
+        known = and_(staged, P.c.kinds.op("&")(int(Kind.CREATE)) == 0)
+        if kinds != Kind.CREATE:
+            names = ("dn", "fingerprint", "digest", "source_created_at", "source_modified_at")
+            self.connection.execute(
+                update(I)
+                .where(
+                    I.c.organization_id == self.organization_id,
+                    I.c.source == self.source,
+                    I.c.external_id == P.c.external_id,
+                    known,
+                )
+                .values(run_id=P.c.run_id, **{name: P.c[name] for name in names})
+            )
+            lost = select(P.c.user_id).where(
+                self.rows, or_(P.c.fingerprint.is_not(None), P.c.kinds == int(Kind.MISSING))
+            )
+            self.connection.execute(delete(IK).where(IK.c.user_id.in_(lost)))
+            self.connection.execute(delete(MR).where(MR.c.kind == "of", MR.c.user_id.in_(lost)))
+            self.connection.execute(update(MR).where(MR.c.user_id.in_(lost)).values(user_id=None))
+        columns = ["organization_id", "kind", "key", "user_id"]
+        organization = literal(self.organization_id)
+        self.connection.execute(
+            insert(IK).from_select(
+                columns, select(organization, literal("dn"), P.c.dn_key, P.c.user_id).where(staged)
+            )
+        )
+        self.connection.execute(
+            insert(IK).from_select(
+                columns,
+                select(organization, PK.c.kind, PK.c.key, PK.c.user_id).where(
+                    PK.c.run_id == self.run_id,
+                    PK.c.user_id.in_(select(P.c.user_id).where(staged)),
+                ),
+            )
+        )
+
+        self._references(staged)
+
+    def _references(self, staged: ColumnElement[bool]) -> None:
+        """Store what people say of their containers, and find out whom containers mean by them."""
+        columns = [
+            "organization_id",
+            "mapper",
+            "container_key",
+            "kind",
+            "member_key",
+            "value",
+            "user_id",
+        ]
+        query = select(
+            literal(self.organization_id),
+            PR.c.mapper,
+            PR.c.container_key,
+            literal("of"),
+            PR.c.member_key,
+            PR.c.value,
+            PR.c.user_id,
+        ).where(PR.c.run_id == self.run_id, PR.c.user_id.in_(select(P.c.user_id).where(staged)))
+        self.connection.execute(insert(MR).from_select(columns, query))
+        waiting = (
+            select(literal(1))
+            .where(MR.c.organization_id == self.organization_id, MR.c.user_id.is_(None))
+            .limit(1)
+        )
+        if self.connection.execute(waiting).first() is None:
+            return
+        self.connection.execute(
+            update(MR)
+            .where(
+                MR.c.organization_id == self.organization_id,
+                MR.c.user_id.is_(None),
+                MR.c.kind == IK.c.kind,
+                MR.c.member_key == IK.c.key,
+                IK.c.organization_id == self.organization_id,
+                IK.c.user_id.in_(select(P.c.user_id).where(staged)),
+            )
+            .values(user_id=IK.c.user_id)
+        )
+
+    def _restrict(self, kinds: Kind) -> None:
+        columns = [
+            "user_id",
+            "source",
+            "reason",
+            "organization_id",
+            "since",
+            "detail",
+        ]
+        organization = literal(self.organization_id)
+        if kinds & Kind.MISSING:
+            missing = self._having(Kind.MISSING)
+            query = select(
+                P.c.user_id,
+                literal(DIRECTORY),
+                literal(MISSING),
+                organization,
+                literal(self.now, schema.UtcTime()),
+                P.c.cause,
+            )
+            self.connection.execute(insert(X).from_select(columns, query.where(missing)))
+            self.connection.execute(
+                update(I)
+                .where(I.c.source == self.source, I.c.user_id.in_(self._ids(Kind.MISSING)))
+                .values(digest=None)
+            )
+        if kinds & Kind.RETURN:
+            self.connection.execute(
+                delete(X).where(
+                    X.c.source == DIRECTORY,
+                    X.c.reason == MISSING,
+                    X.c.user_id.in_(self._ids(Kind.RETURN)),
+                )
+            )
+        if kinds & Kind.ENABLE:
+            self.connection.execute(
+                delete(X).where(
+                    X.c.source == ACCOUNT_STATE, X.c.user_id.in_(self._ids(Kind.ENABLE))
+                )
+            )
+        if kinds & Kind.DISABLE:
+            query = select(
+                P.c.user_id,
+                literal(ACCOUNT_STATE),
+                P.c.disabled,
+                organization,
+                literal(self.now, schema.UtcTime()),
+                null(),
+            )
+            self.connection.execute(
+                insert(X).from_select(columns, query.where(self._having(Kind.DISABLE)))
+            )
+        touched = Kind.MISSING | Kind.RETURN | Kind.ENABLE | Kind.DISABLE
+        active = exists().where(
+            X.c.user_id == U.c.id, or_(X.c.until.is_(None), X.c.until > self.now)
+        )
+        self.connection.execute(
+            update(U).where(U.c.id.in_(self._ids(touched))).values(enabled=~active)
+        )
+        self.connection.execute(
+            update(U)
+            .where(U.c.id.in_(self._ids(Kind.MISSING)))
+            .values(version=U.c.version + 1, living=False)
+        )
+        self._journal_restrictions(touched)
+
+    def _journal_restrictions(self, touched: Kind) -> None:
+        changes = (
+            (Kind.MISSING, "missing", True),
+            (Kind.RETURN, "missing", False),
+            (Kind.DISABLE, "disabled", True),
+            (Kind.ENABLE, "disabled", False),
+        )
+        query = select(P.c.user_id, P.c.kinds, P.c.cause).where(self._having(touched))
+        rows = []
+        for user_id, kinds, cause in self.connection.execute(query):
+            before, after = {}, {}
+            for kind, reason, restricted in changes:
+                if kinds & kind:
+                    before[reason], after[reason] = not restricted, restricted
+            if cause:
+                after["because"] = cause
+            rows.append(
+                {
+                    "organization_id": self.organization_id,
+                    "user_id": user_id,
+                    "change_set_id": self.change_set_id,
+                    "kind": "restrictions",
+                    "before": json.dumps(before),
+                    "after": json.dumps(after, ensure_ascii=False),
+                }
+            )
+        if rows:
+            self.connection.execute(insert(J), rows)
+
+    def _delete(self) -> None:
+        """Purge people for good; what remains is that somebody was purged, and when."""
+        ids = list(self.connection.scalars(self._ids(Kind.DELETE)))
+        for table in (G, X, IK, I, J):
+            self.connection.execute(delete(table).where(table.c.user_id.in_(ids)))
+        self.connection.execute(delete(MR).where(MR.c.kind == "of", MR.c.user_id.in_(ids)))
+        self.connection.execute(update(MR).where(MR.c.user_id.in_(ids)).values(user_id=None))
+        self.connection.execute(delete(U).where(U.c.id.in_(ids)))
+        self._journal(self._having(Kind.DELETE), "delete")
+
+    def _grant(self) -> None:
+        # Written with IN and not as a join: SQLite would walk the whole plan for each batch.
+        mine = and_(
+            PG.c.run_id == self.run_id, PG.c.user_id.in_(select(P.c.user_id).where(self.rows))
+        )
+        counted = select(PG.c.granted, func.count()).where(mine).group_by(PG.c.granted)
+        counts = {bool(granted): count for granted, count in self.connection.execute(counted)}
+        if not counts:
+            return
+        if counts.get(False):
+            revoked = exists().where(
+                PG.c.run_id == self.run_id,
+                PG.c.user_id == G.c.user_id,
+                PG.c.role_id == G.c.role_id,
+                PG.c.mapper == G.c.source,
+                ~PG.c.granted,
+            )
+            ids = select(PG.c.user_id).where(mine, ~PG.c.granted)
+            self.connection.execute(delete(G).where(G.c.user_id.in_(ids), revoked))
+        if counts.get(True):
+            present = exists().where(
+                G.c.user_id == PG.c.user_id,
+                G.c.role_id == PG.c.role_id,
+                G.c.source == PG.c.mapper,
+            )
+            query = select(
+                PG.c.user_id,
+                PG.c.role_id,
+                PG.c.mapper,
+                literal(self.organization_id),
+                PG.c.run_id,
+            ).where(mine, PG.c.granted, ~present)
+            columns = ["user_id", "role_id", "source", "organization_id", "run_id"]
+            self.connection.execute(insert(G).from_select(columns, query))
+        self._journal_grants(mine)
+
+    def _journal_grants(self, mine: ColumnElement[bool]) -> None:
+        """One row a person: role ids and mappers granted and revoked."""
+        mappers = self.connection.scalars(select(PG.c.mapper).where(mine).distinct()).all()
+        quoted = case(
+            *((PG.c.mapper == mapper, literal(json.dumps(mapper))) for mapper in mappers),
+            else_="null",
+        )
+        pair = literal("[").concat(cast(PG.c.role_id, Text)).concat(",").concat(quoted).concat("]")
+        granted = func.aggregate_strings(case((PG.c.granted, pair)), ",")
+        revoked = func.aggregate_strings(case((~PG.c.granted, pair)), ",")
+        after = (
+            literal('{"granted":[')
+            .concat(func.coalesce(granted, ""))
+            .concat('],"revoked":[')
+            .concat(func.coalesce(revoked, ""))
+            .concat("]}")
+        )
+        query = (
+            select(
+                literal(self.organization_id),
+                PG.c.user_id,
+                literal(self.change_set_id),
+                literal("grants"),
+                after,
+            )
+            .where(mine)
+            .group_by(PG.c.user_id)
+        )
+        columns = ["organization_id", "user_id", "change_set_id", "kind", "after"]
+        self.connection.execute(insert(J).from_select(columns, query))

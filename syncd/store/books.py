@@ -1,0 +1,315 @@
+"""The sync's own books: what the directory said, how its listings ended, what is in quarantine.
+
+Written after the people, so that a run which ends early leaves nothing behind that would make the
+next one believe it had seen more than it applied.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import (
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from syncd.records import ListingOutcome, Quarantined, Verdict, Watermark
+from syncd.store import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+CT, MR = schema.containers, schema.membership_refs
+R, C, A = schema.stage_refs, schema.stage_containers, schema.stage_absent
+SEEN = schema.stage_seen
+I, IK = schema.identities, schema.identity_keys
+
+CONTAINERS_PER_TRANSACTION = 50
+
+
+def last_container(connection: Connection, run_id: int) -> int:
+    """Return the number of the last staged container."""
+    query = select(func.coalesce(func.max(C.c.number), 0)).where(C.c.run_id == run_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def settle_containers(
+    connection: Connection, organization_id: str, run_id: int, first: int, last: int
+) -> None:
+    """Store the staged containers ``first`` to ``last`` and what they say of their members.
+
+    A container whose members were not read whole keeps its old references beside the new ones and
+    gets no digest, so that it is read again.
+    """
+    staged = and_(C.c.run_id == run_id, C.c.number >= first, C.c.number <= last)
+    same = and_(CT.c.mapper == C.c.mapper, CT.c.container_key == C.c.container_key)
+    known = exists().where(CT.c.organization_id == organization_id, same)
+    replaced = [
+        {"own_mapper": mapper, "own_key": key}
+        for mapper, key in connection.execute(
+            select(C.c.mapper, C.c.container_key).where(staged, C.c.whole, known)
+        )
+    ]
+    digest = case((C.c.whole, C.c.digest))
+    connection.execute(
+        update(CT)
+        .where(CT.c.organization_id == organization_id, same, staged)
+        .values(
+            external_id=C.c.external_id,
+            dn=C.c.dn,
+            name=C.c.name,
+            role_id=C.c.role_id,
+            digest=digest,
+            run_id=C.c.run_id,
+        )
+    )
+    columns = [
+        "organization_id",
+        "mapper",
+        "container_key",
+        "external_id",
+        "dn",
+        "name",
+        "role_id",
+        "digest",
+        "run_id",
+    ]
+    connection.execute(
+        insert(CT).from_select(
+            columns,
+            select(
+                literal(organization_id),
+                C.c.mapper,
+                C.c.container_key,
+                C.c.external_id,
+                C.c.dn,
+                C.c.name,
+                C.c.role_id,
+                digest,
+                C.c.run_id,
+            ).where(staged, ~known),
+        )
+    )
+    # One statement a container: a set of them in one would read the whole table on SQLite.
+    if replaced:
+        connection.execute(
+            delete(MR).where(
+                MR.c.organization_id == organization_id,
+                MR.c.mapper == bindparam("own_mapper"),
+                MR.c.container_key == bindparam("own_key"),
+                MR.c.kind != "of",
+            ),
+            replaced,
+        )
+    resolved = (
+        select(func.min(IK.c.user_id))
+        .where(
+            IK.c.organization_id == organization_id,
+            IK.c.kind == R.c.kind,
+            IK.c.key == R.c.member_key,
+        )
+        .scalar_subquery()
+    )
+    there = exists().where(
+        MR.c.organization_id == organization_id,
+        MR.c.mapper == R.c.mapper,
+        MR.c.container_key == R.c.container_key,
+        MR.c.kind == R.c.kind,
+        MR.c.member_key == R.c.member_key,
+    )
+    torn = select(C.c.number).where(staged, ~C.c.whole)
+    query = select(
+        literal(organization_id),
+        R.c.mapper,
+        R.c.container_key,
+        R.c.kind,
+        R.c.member_key,
+        R.c.value,
+        resolved,
+    ).where(
+        R.c.run_id == run_id,
+        R.c.number >= first,
+        R.c.number <= last,
+        or_(R.c.number.not_in(torn), ~there),
+    )
+    connection.execute(insert(MR).from_select(_REF_COLUMNS, query))
+
+
+_REF_COLUMNS = [
+    "organization_id",
+    "mapper",
+    "container_key",
+    "kind",
+    "member_key",
+    "value",
+    "user_id",
+]
+
+
+def any_gone_container(connection: Connection, run_id: int) -> bool:
+    """Tell whether a run found containers gone."""
+    query = select(literal(1)).where(A.c.run_id == run_id, A.c.mapper.is_not(None)).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def drop_gone_containers(connection: Connection, organization_id: str, run_id: int) -> None:
+    """Forget containers that a complete listing no longer has; their roles stay."""
+    for table in (MR, CT):
+        gone = exists().where(
+            A.c.run_id == run_id,
+            A.c.mapper == table.c.mapper,
+            A.c.container_key == table.c.container_key,
+        )
+        connection.execute(delete(table).where(table.c.organization_id == organization_id, gone))
+
+
+def settle_digests(connection: Connection, organization_id: str, source: str, run_id: int) -> None:
+    """Store the new digests of entries that were read anew and turned out unchanged."""
+    connection.execute(
+        update(I)
+        .where(
+            I.c.organization_id == organization_id,
+            I.c.source == source,
+            I.c.user_id == SEEN.c.user_id,
+            SEEN.c.run_id == run_id,
+        )
+        .values(digest=SEEN.c.digest)
+    )
+    connection.execute(
+        update(CT)
+        .where(
+            CT.c.organization_id == organization_id,
+            CT.c.mapper == SEEN.c.mapper,
+            CT.c.container_key == SEEN.c.container_key,
+            SEEN.c.run_id == run_id,
+        )
+        .values(digest=SEEN.c.digest)
+    )
+
+
+def write_watermark(
+    connection: Connection,
+    organization_id: str,
+    source: str,
+    *,
+    mark: Watermark,
+    run_id: int,
+    now: datetime,
+) -> None:
+    """Replace the watermark of a source."""
+    W = schema.watermarks
+    connection.execute(
+        delete(W).where(W.c.organization_id == organization_id, W.c.source == source)
+    )
+    connection.execute(
+        insert(W).values(
+            organization_id=organization_id,
+            source=source,
+            kind=mark.kind,
+            value=mark.value,
+            ground=mark.ground,
+            run_id=run_id,
+            at=now,
+        )
+    )
+
+
+def read_watermark(connection: Connection, organization_id: str, source: str) -> Watermark | None:
+    """Read the watermark of a source."""
+    W = schema.watermarks
+    row = connection.execute(
+        select(W.c.kind, W.c.value, W.c.ground).where(
+            W.c.organization_id == organization_id, W.c.source == source
+        )
+    ).one_or_none()
+    return None if row is None else Watermark(*row)
+
+
+def write_listings(connection: Connection, run_id: int, outcomes: Sequence[ListingOutcome]) -> None:
+    """Keep how each listing of a run ended."""
+    L = schema.listings
+    connection.execute(delete(L).where(L.c.run_id == run_id))
+    rows = [
+        {
+            "run_id": run_id,
+            "source": outcome.source,
+            "verdict": outcome.verdict.value,
+            "result_code": outcome.result_code,
+            "pages": outcome.pages,
+            "entries": outcome.entries,
+            "references": outcome.references,
+            "because": outcome.because,
+        }
+        for outcome in outcomes
+    ]
+    if rows:
+        connection.execute(insert(L), rows)
+
+
+def write_quarantine(
+    connection: Connection,
+    organization_id: str,
+    run_id: int,
+    *,
+    found: Sequence[Quarantined],
+    outcomes: Sequence[ListingOutcome],
+    now: datetime,
+) -> None:
+    """Keep who could not be taken; a complete listing releases those it did not find bad again."""
+    Q = schema.quarantine
+    complete = [outcome.source for outcome in outcomes if outcome.verdict is Verdict.COMPLETE]
+    was = {
+        (row.source, row.entry): row
+        for row in connection.execute(select(Q).where(Q.c.organization_id == organization_id))
+    }
+    rows: dict[tuple[str, str], dict[str, object]] = {}
+    for bad in found:
+        entry = bad.external_id or bad.dn
+        before = was.get((bad.source, entry))
+        rows[bad.source, entry] = {
+            "organization_id": organization_id,
+            "source": bad.source,
+            "entry": entry,
+            "dn": bad.dn,
+            "external_id": bad.external_id,
+            "reason": bad.reason,
+            "attribute": bad.attribute,
+            "detail": bad.detail,
+            "first_seen": before.first_seen if before else now,
+            "last_seen": now,
+            "attempts": before.attempts + 1 if before else 1,
+            "username_key": bad.username_key,
+            "run_id": run_id,
+        }
+    stale = [key for key in was if key in rows or key[0] in complete]
+    for start in range(0, len(stale), 500):
+        part = stale[start : start + 500]
+        for source in {key[0] for key in part}:
+            entries = [key[1] for key in part if key[0] == source]
+            connection.execute(
+                delete(Q).where(
+                    Q.c.organization_id == organization_id,
+                    Q.c.source == source,
+                    Q.c.entry.in_(entries),
+                )
+            )
+    if rows:
+        connection.execute(insert(Q), list(rows.values()))
+
+
+def clear_stage(connection: Connection, run_id: int) -> None:
+    """Remove a run's rows from the stage."""
+    for table in schema.stage_metadata.sorted_tables:
+        connection.execute(delete(table).where(table.c.run_id == run_id))

@@ -1,0 +1,204 @@
+"""Opens the store: engines for SQLite and PostgreSQL, transactions, and the border to SQLAlchemy.
+
+A transaction is one of three: ``read``, ``write`` (on SQLite BEGIN IMMEDIATE, so that it waits for
+the lock at its beginning and never fails in its middle) and ``stage`` (on SQLite a deferred BEGIN
+that locks nothing but the attached stage).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+from syncd.errors import StoreError, StoreUnavailable, cut
+from syncd.store import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+BUSY_TIMEOUT_SECONDS = 30
+SQLITE_NEEDED = (3, 35)
+
+
+class Database:
+    """One store, opened; ``stage`` names the folder-mate file that SQLite attaches as its stage."""
+
+    def __init__(self, url: str, *, stage: str = "stage") -> None:
+        try:
+            self.url = make_url(url)
+        except sqlalchemy.exc.ArgumentError as error:
+            message = (
+                "store.url is not a database URL; write sqlite:///PATH or postgresql+psycopg://…"
+            )
+            raise StoreError(message) from error
+        self.dialect = self.url.get_backend_name()
+        if self.dialect not in {"sqlite", "postgresql"}:
+            message = f"store.url names {self.dialect}; sqlite and postgresql+psycopg are supported"
+            raise StoreError(message)
+        self.stage_path: Path | None = None
+        if self.dialect == "sqlite":
+            self.engine = self._sqlite(stage)
+        else:
+            self.engine = self._postgresql()
+
+    @property
+    def name(self) -> str:
+        """The store as an operator knows it, without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def _sqlite(self, stage: str) -> Engine:
+        if sqlite3.sqlite_version_info < SQLITE_NEEDED:
+            message = f"SQLite {sqlite3.sqlite_version} is too old; 3.35 or later is needed"
+            raise StoreError(message)
+        if not self.url.database or self.url.database == ":memory:":
+            message = "store.url must name a file, as in sqlite:///var/syncd.db"
+            raise StoreError(message)
+        path = Path(self.url.database)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._error(error) from error
+        self.stage_path = path.with_name(f"{path.name}-{stage}")
+        engine = sqlalchemy.create_engine(
+            self.url,
+            poolclass=NullPool,
+            connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+        )
+
+        @event.listens_for(engine, "connect")
+        def connect(connection: sqlite3.Connection, _record: object) -> None:
+            # The driver must not begin transactions by itself: ``begin`` below does.
+            connection.isolation_level = None
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA cache_size = -16000")
+            connection.execute("ATTACH DATABASE ? AS stage", (str(self.stage_path),))
+            # The stage is worth nothing after a power cut: it is filled anew by the next run.
+            connection.execute("PRAGMA stage.journal_mode = WAL")
+            connection.execute("PRAGMA stage.synchronous = OFF")
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            write = connection.get_execution_options().get("syncd_write", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+        return engine
+
+    def _postgresql(self) -> Engine:
+        url = self.url
+        if url.drivername == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
+        engine = sqlalchemy.create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=2,
+            max_overflow=8,
+            connect_args={"connect_timeout": 10, "application_name": "syncd"},
+        )
+        return engine.execution_options(schema_translate_map={schema.STAGE: None})
+
+    def empty_stage(self) -> None:
+        """Throw SQLite's attached stage away and make it anew; the caller holds the lease."""
+        if self.stage_path is None:
+            return
+        self.engine.dispose()
+        try:
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                self.stage_path.with_name(self.stage_path.name + suffix).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._error(error) from error
+        with self.stage() as connection:
+            schema.stage_metadata.create_all(connection)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection for reading."""
+        with self.translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection in a write transaction, committed at the end."""
+        with self.translated(), self.engine.connect() as connection:
+            writing = connection.execution_options(syncd_write=True)
+            with writing.begin():
+                yield writing
+
+    @contextlib.contextmanager
+    def stage(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that writes the stage only."""
+        with self.translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    def analyze(self, connection: Connection, *tables: sqlalchemy.Table) -> None:
+        """Tell the planner what has just been filled."""
+        if self.dialect == "sqlite":
+            connection.exec_driver_sql("PRAGMA analysis_limit = 400")
+        for table in tables:
+            name = f"{table.schema}." if table.schema and self.dialect == "sqlite" else ""
+            connection.exec_driver_sql(f"ANALYZE {name}{table.name}")
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn what the database and its driver raise into the project's errors."""
+        try:
+            yield
+        except sqlalchemy.exc.DBAPIError as error:
+            raise self._error(error.orig or error) from error
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            message = f"the store {self.name} failed: {cut(error)}"
+            raise StoreError(message) from error
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        except Exception as error:
+            # COPY goes through the driver itself, whose errors SQLAlchemy does not wrap.
+            if type(error).__module__.partition(".")[0] != "psycopg":
+                raise
+            raise self._error(error) from error
+
+    def _error(self, error: BaseException) -> StoreError:
+        text = cut(error)
+        low = text.lower()
+        advice = "see the database's own log"
+        unavailable = True
+        if "locked" in low or "busy" in low:
+            advice = "another process holds it; wait for it to end, or find it with `syncd status`"
+        elif "readonly" in low or "read-only" in low or "read only" in low:
+            advice = "give this user the right to write the file and its folder"
+        elif "full" in low or "no space" in low:
+            advice = "free some space on its disk and run again; nothing is lost"
+        elif "unable to open" in low or isinstance(error, PermissionError):
+            advice = "check that the folder exists and this user may write there"
+        elif "malformed" in low or "not a database" in low:
+            advice = "the file is damaged or not a database; restore it from a backup"
+            unavailable = False
+        elif self.dialect == "postgresql" and _is_connection_loss(error):
+            advice = "check that it runs and that store.url is right; then run again"
+        elif self.dialect == "postgresql":
+            unavailable = False
+        kind: type[StoreError] = StoreUnavailable if unavailable else StoreError
+        return kind(f"the store {self.name} cannot be used: {text}; {advice}")
+
+
+def _is_connection_loss(error: BaseException) -> bool:
+    import psycopg  # noqa: PLC0415 - only a PostgreSQL store pays for the driver
+
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+
+
+def driver(connection: Connection) -> Any:  # noqa: ANN401 - the DBAPI's own connection
+    """Return the driver's connection below SQLAlchemy's, for bulk work."""
+    return connection.connection.driver_connection

@@ -1,0 +1,28 @@
+"""What a plan row does to one person, as bits, because one row may do several things."""
+
+from __future__ import annotations
+
+from enum import IntFlag
+
+
+class Kind(IntFlag):
+    """Kinds of change to a person."""
+
+    CREATE = 1
+    UPDATE = 2
+    RENAME = 4
+    EMAIL = 8
+    MOVE = 16
+    MISSING = 32
+    RETURN = 64
+    DISABLE = 128
+    ENABLE = 256
+    DELETE = 512
+    # Only roles change; the person's own row stays as it is.
+    GRANTS = 1024
+
+
+# Kinds that rewrite the person's row from the record.
+WRITES_RECORD = (
+    Kind.UPDATE | Kind.RENAME | Kind.EMAIL | Kind.MOVE | Kind.RETURN | Kind.DISABLE | Kind.ENABLE
+)

@@ -1,0 +1,122 @@
+"""Brings a store's schema up to date, and refuses one that this program does not know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, inspect, select
+
+from syncd.errors import SchemaMismatch
+from syncd.store import schema
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from sqlalchemy import Connection
+
+    from syncd.store.database import Database
+
+HERE = Path(__file__).parent / "migrations"
+VERSIONS = "schema_versions"
+# Any number that no other program is likely to lock.
+LOCK = 0x73796E6364
+
+
+def upgrade(database: Database) -> dict[str, Any]:
+    """Apply what is missing, under a lock; several processes may try at once."""
+    from alembic import command  # noqa: PLC0415 - 0.2 s that no other command should pay
+
+    with database.write() as connection:
+        if database.dialect == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+        before = current(connection)
+        known = revisions()
+        if before is not None and before not in known:
+            raise SchemaMismatch(_newer(database, before))
+        applied = known[known.index(before) + 1 :] if before else known
+        if applied:
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        if before is None:
+            _seed(connection)
+    if database.stage_path is not None:
+        with database.stage() as connection:
+            schema.stage_metadata.create_all(connection)
+    return {"from": before, "to": known[-1], "applied": applied}
+
+
+def require_current(database: Database) -> None:
+    """Refuse to work on a schema that is older or newer than this program."""
+    with database.read() as connection:
+        found = current(connection)
+    known = revisions()
+    if found == known[-1]:
+        return
+    if found is None:
+        message = f"the store {database.name} is empty; run `syncd db upgrade` once"
+    elif found in known:
+        message = (
+            f"the store {database.name} has schema {found}, this program needs {known[-1]}; "
+            "run `syncd db upgrade`"
+        )
+    else:
+        message = _newer(database, found)
+    raise SchemaMismatch(message)
+
+
+def current(connection: Connection) -> str | None:
+    """Return the revision of the store's schema; None for an empty store."""
+    if not inspect(connection).has_table(VERSIONS):
+        return None
+    found: str | None = connection.exec_driver_sql(
+        f"SELECT version_num FROM {VERSIONS}"  # noqa: S608 - a constant
+    ).scalar_one_or_none()
+    return found
+
+
+def revisions() -> list[str]:
+    """Return the revisions that this program knows, oldest first: their files' leading numbers."""
+    return sorted(path.stem.split("_")[0] for path in (HERE / "versions").glob("[0-9]*.py"))
+
+
+def _newer(database: Database, found: str) -> str:
+    return (
+        f"the store {database.name} has schema {found}, which this program does not know; "
+        "it was upgraded by a newer one: upgrade this program too"
+    )
+
+
+def _seed(connection: Connection) -> None:
+    """Put in what every store has from its first day."""
+    roles = schema.roles
+    there = set(connection.scalars(select(roles.c.id)))
+    rows = [
+        {
+            "id": role_id,
+            "organization_id": None,
+            "name": name,
+            "name_key": name.casefold(),
+            "kind": "preconfigured",
+            "mapper": None,
+            "description": description,
+        }
+        for role_id, name, description in schema.PRECONFIGURED_ROLES
+        if role_id not in there
+    ]
+    if rows:
+        connection.execute(insert(roles), rows)
+    starts = {"users": 1, "roles": schema.FIRST_FREE_ROLE_ID, "runs": 1, "change_sets": 1}
+    there_names = set(connection.scalars(select(schema.allocators.c.name)))
+    for name, first in starts.items():
+        if name not in there_names:
+            connection.execute(insert(schema.allocators).values(name=name, next=first))
+
+
+def _config() -> Config:
+    from alembic.config import Config as AlembicConfig  # noqa: PLC0415 - the same
+
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(HERE))
+    config.set_main_option("path_separator", "os")
+    return config

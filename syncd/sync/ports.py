@@ -1,0 +1,244 @@
+"""What the engine needs of the rooms it may not know: a directory, mappings and a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from syncd.records import (
+        ContainerRecord,
+        Entry,
+        ListingOutcome,
+        Located,
+        Quarantined,
+        UserRecord,
+        Watermark,
+    )
+
+    Progress = Callable[[str, int, int | None], None]
+
+
+class Listing(Protocol):
+    """Pages of raw entries; ``outcome`` is known after the last one."""
+
+    def __iter__(self) -> Iterator[Sequence[bytes]]: ...
+
+    @property
+    def outcome(self) -> ListingOutcome:
+        """How the listing ended."""
+
+
+class Directory(Protocol):
+    """One organization's directory."""
+
+    def users(self) -> Listing:
+        """List all people."""
+
+    def containers(self, mapper: str) -> Listing:
+        """List the containers of a mapper."""
+
+    def watermark(self) -> Watermark:
+        """Tell how far the directory has come and on what ground that is said."""
+
+    def locate(self, persons: Sequence[tuple[str, str]]) -> Mapping[str, Located]:
+        """Look people up by (external id, last DN)."""
+
+    def find(self, username: str) -> list[bytes]:
+        """Return the entries that a username has in scope of the listing."""
+
+    def read_containers(self, mapper: str, dns: Sequence[str]) -> list[bytes]:
+        """Read named containers as a listing would."""
+
+
+class UserMapping(Protocol):
+    """From an entry to a person."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the mappers' configuration."""
+
+    @property
+    def containers(self) -> tuple[ContainerRecord, ...]:
+        """What stands for the roles that everybody gets by configuration."""
+
+    def __call__(self, entry: Entry) -> UserRecord:
+        """Map, or raise MappingError."""
+
+    def identify(self, entry: Entry) -> tuple[str | None, str | None]:
+        """Return the external id and username key as far as they can be read."""
+
+
+class ContainerMapping(Protocol):
+    """From an entry to a role with members."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the mapper's configuration."""
+
+    def __call__(self, entry: Entry) -> ContainerRecord:
+        """Map, or raise MappingError."""
+
+
+class StoredPerson(Protocol):
+    """What is stored of a person."""
+
+    @property
+    def user_id(self) -> int: ...
+    @property
+    def fingerprint(self) -> bytes: ...
+    @property
+    def living(self) -> bool: ...
+
+
+class Digests(Protocol):
+    """The stored digests of a listing's entries."""
+
+    seen: int
+
+    def __len__(self) -> int: ...
+    def mark(self, digest: int) -> bool:
+        """Mark an entry as seen; False when no stored one has this digest."""
+
+    def unseen(self) -> list[int]:
+        """Return the ids that were not marked."""
+
+    def undigested(self, count: int) -> list[int]:
+        """Return which of the ids below ``count`` have no digest."""
+
+    def seen_among(self, ids: set[int]) -> set[int]:
+        """Return which of these were marked."""
+
+
+class NameConflict(Protocol):
+    """A person who had to leave the plan because of a name or an id."""
+
+    @property
+    def external_id(self) -> str: ...
+    @property
+    def dn(self) -> str: ...
+    @property
+    def username(self) -> str: ...
+    @property
+    def username_key(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
+
+class PlanCounts(Protocol):
+    """How much of each kind a plan brings."""
+
+    @property
+    def kinds(self) -> dict[str, int]: ...
+    @property
+    def updated(self) -> int: ...
+    @property
+    def granted(self) -> int: ...
+    @property
+    def revoked(self) -> int: ...
+    @property
+    def granted_to_known(self) -> int: ...
+    @property
+    def roles_created(self) -> int: ...
+    @property
+    def conflicts(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+
+
+class PlanRow(Protocol):
+    """One person of a stored plan."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def external_id(self) -> str | None: ...
+    @property
+    def dn(self) -> str: ...
+    @property
+    def absent(self) -> bool: ...
+    @property
+    def fingerprint(self) -> bytes | None: ...
+    @property
+    def username(self) -> str: ...
+
+
+class Store(Protocol):
+    """One organization in the store."""
+
+    @property
+    def lease(self) -> AbstractContextManager[object]: ...
+    def digest_key(self) -> bytes: ...
+    def begin_run(self, mode: str, *, dry: bool) -> int: ...
+    def unfinished(self) -> int | None: ...
+    def watermark(self) -> Watermark | None: ...
+    def population(self, mappers: tuple[str, ...]) -> tuple[int, int]: ...
+    def unresolved(self) -> int: ...
+    def digests(self) -> Digests: ...
+    def no_digests(self) -> Digests: ...
+    def container_digests(self, mapper: str) -> tuple[Digests, list[bytes]]: ...
+    def stored_people(self, external_ids: Sequence[str]) -> Mapping[str, StoredPerson]: ...
+    def new_user_id(self) -> int: ...
+    def stage_people(
+        self,
+        run_id: int,
+        people: Sequence[tuple[int, bool, UserRecord, bytes, int]],
+        seen: Sequence[tuple[int, int]],
+    ) -> None: ...
+    def stage_containers(
+        self,
+        run_id: int,
+        containers: Sequence[tuple[int, ContainerRecord, str, int | None]],
+        seen: Sequence[tuple[str, bytes, int]] = (),
+    ) -> None: ...
+    def drop_duplicates(self, run_id: int) -> Sequence[NameConflict]: ...
+    def unstage(
+        self, run_id: int, user_ids: Sequence[int], reason: str
+    ) -> Sequence[NameConflict]: ...
+    def protect(self, run_id: int, bad: Sequence[Quarantined]) -> int: ...
+    def stage_absent_people(self, run_id: int, unseen: array[int] | Sequence[int]) -> int: ...
+    def absent_people(self, run_id: int) -> list[tuple[int, str, str]]: ...
+    def settle_absent(self, run_id: int, causes: dict[int, str | None]) -> None: ...
+    def forget_absent(self, run_id: int) -> None: ...
+    def stage_absent_containers(self, run_id: int, mapper: str, keys: Sequence[bytes]) -> None: ...
+    def plan(
+        self,
+        run_id: int,
+        *,
+        mappers: tuple[str, ...],
+        revoking: tuple[str, ...],
+        purge_before: datetime | None,
+    ) -> Sequence[NameConflict]: ...
+    def counts(self, run_id: int) -> PlanCounts: ...
+    def shrinking_roles(self, run_id: int) -> list[tuple[str, int, int]]: ...
+    def begin_apply(self, run_id: int, actor: str, why: str | None, *, settles: bool) -> None: ...
+    def apply(self, run_id: int, batch_size: int) -> Iterator[tuple[int, int]]: ...
+    def plan_rows(self, run_id: int, after: int, count: int) -> Sequence[PlanRow]: ...
+    def mark_stale(self, run_id: int, numbers: Sequence[int]) -> None: ...
+    def staged_containers(self, run_id: int) -> list[tuple[str, str, int | None]]: ...
+    def drop_grants(self, run_id: int, mapper: str) -> int: ...
+    def settle(self, run_id: int) -> None: ...
+    def finish(
+        self,
+        run_id: int,
+        status: str,
+        report: dict[str, Any],
+        *,
+        outcomes: Sequence[ListingOutcome] = (),
+        quarantined: Sequence[Quarantined] | None = None,
+        watermark: Watermark | None = None,
+        digests: bool = False,
+        keep_listings: bool = False,
+    ) -> list[int]: ...
+    def give_up(self, run_id: int, status: str, report: dict[str, Any]) -> None: ...
+
+
+class Decode(Protocol):
+    """From a raw entry to its parts."""
+
+    def __call__(self, raw: bytes) -> Entry:
+        """Decode, or raise DecodeError."""
