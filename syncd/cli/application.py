@@ -1,0 +1,90 @@
+"""What the command line needs of ``syncd.app``: the shapes are those of ``--json``."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from syncd.cli.progress import Report
+
+Document = dict[str, Any]
+
+
+class BuiltIn(Protocol):
+    """What the program itself knows, before any configuration."""
+
+    @staticmethod
+    def mappers() -> list[Document]:
+        """Return the mapper types."""
+
+    @staticmethod
+    def config_schema() -> Document:
+        """Return the JSON Schema of the settings."""
+
+
+class Application(Protocol):
+    """The composition root, as the commands see it."""
+
+    def check(self, *, connect: bool) -> Document:
+        """Validate the configuration, and probe the directories when asked to."""
+
+    def plan(
+        self,
+        org: str,
+        *,
+        progress: Report | None = None,
+        limit: int | None = None,
+    ) -> Document:
+        """Say what a sync would change."""
+
+    def sync(
+        self,
+        org: str,
+        *,
+        user: str | None = None,
+        progress: Report | None = None,
+    ) -> Document:
+        """Sync everybody, or one person."""
+
+    def approve(self, run: str, progress: Report | None = None) -> Document:
+        """Apply a blocked plan."""
+
+    def pause(self, org: str, why: str | None) -> Document:
+        """Let no sync of an organization start."""
+
+    def resume(self, org: str) -> Document:
+        """Let syncs start again."""
+
+    def status(self, org: str | None = None) -> list[Document]:
+        """Return how each organization is."""
+
+    def users(self, org: str) -> list[Document]:
+        """Return the people."""
+
+    def roles(self, org: str) -> list[Document]:
+        """Return the roles."""
+
+    def quarantine(self, org: str) -> list[Document]:
+        """Return the entries that could not be taken."""
+
+    def runs(self, org: str) -> list[Document]:
+        """Return the runs."""
+
+    def run(self, run: str) -> Document:
+        """Return one run with its changes."""
+
+    def show(self, org: str, username: str) -> Document:
+        """Return one person."""
+
+    def explain(
+        self, org: str, username: str, *, role: str | None = None, stored: bool = False
+    ) -> Document:
+        """Return where each value and role of a person comes from, or why he is absent."""
+
+    def try_mappers(self, org: str, user: str) -> Document:
+        """Return what the mappers make of one entry."""
+
+    def config_show(self) -> Document:
+        """Return the effective settings, secrets masked."""
+
+    def db_upgrade(self) -> Document:
+        """Bring the store to this version's schema."""

@@ -1,0 +1,79 @@
+"""``check``, ``config``, ``db``, ``mappers``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from syncd.cli.commands.arguments import Org
+from syncd.cli.exits import check_exit_code
+from syncd.cli.program import command, family
+from syncd.cli.render.configuration import (
+    check_blocks,
+    mapper_blocks,
+    settings_blocks,
+    tried_blocks,
+    upgraded_blocks,
+)
+from syncd.cli.session import Outcome, Session
+
+app = family()
+
+
+@command(app, "check")
+def check(
+    session: Session,
+    connect: Annotated[
+        bool,
+        typer.Option("--connect", help="also connect to each directory and say what was found"),
+    ] = False,
+) -> Outcome:
+    """Validate all configuration, and name every fault at once with file, line and key.
+
+    With --connect it also asks each directory: what it is, which controls and limits it has, which
+    attributes the account can read, what one user looks like when mapped.
+    """
+    report = session.app.check(connect=connect)
+    return Outcome(report, lambda: check_blocks(report), check_exit_code(report))
+
+
+@command(app, "config show")
+def config_show(session: Session) -> Outcome:
+    """Print the settings as they are in effect, defaults included, secrets masked."""
+    report = session.app.config_show()
+    return Outcome(report, lambda: settings_blocks(report))
+
+
+@command(app, "config schema")
+def config_schema(session: Session) -> Outcome:
+    """Print the JSON Schema of the settings, for editors; it is JSON with and without --json."""
+    report = session.built_in.config_schema()
+    return Outcome(report, list, always_json=True)
+
+
+@command(app, "db upgrade")
+def db_upgrade(session: Session) -> Outcome:
+    """Bring the store to this version's schema; makes the schema in an empty store."""
+    report = session.app.db_upgrade()
+    return Outcome(report, lambda: upgraded_blocks(report))
+
+
+@command(app, "mappers")
+def mappers(session: Session) -> Outcome:
+    """List the mapper types, each with its options and an example."""
+    report = session.built_in.mappers()
+    return Outcome(report, lambda: mapper_blocks(report))
+
+
+@command(app, "mappers try")
+def mappers_try(
+    session: Session,
+    org: Org,
+    user: Annotated[
+        str, typer.Option("--user", metavar="NAME", help="the username of an entry to map")
+    ],
+) -> Outcome:
+    """Read one entry from the directory and show what the mappers make of it; nothing is stored."""
+    report = session.app.try_mappers(org, user)
+    return Outcome(report, lambda: tried_blocks(report))

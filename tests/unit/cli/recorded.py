@@ -1,0 +1,673 @@
+"""Reports in the shapes of ``--json``, and an application that answers with them."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from syncd.errors import NotFound
+
+if TYPE_CHECKING:
+    from syncd.cli.progress import Report
+
+Document = dict[str, Any]
+
+DONE: Document = {
+    "run": "r-000017",
+    "organization": "acme",
+    "mode": "full",
+    "status": "done",
+    "listing": "complete",
+    "listings": [
+        {
+            "source": "users",
+            "verdict": "complete",
+            "result_code": 0,
+            "pages": 2,
+            "entries": 1204,
+            "references": 0,
+        },
+    ],
+    "absences": "applied",
+    "promoted_because": None,
+    "users": {
+        "read": 1204,
+        "created": 3,
+        "updated": 2,
+        "unchanged": 1198,
+        "renamed": 1,
+        "missing": 1,
+        "disabled": 0,
+        "enabled": 0,
+        "deleted": 0,
+        "quarantined": 1,
+        "conflicts": 0,
+    },
+    "roles": {"created": 1, "updated": 0, "deleted": 0},
+    "groups": {},
+    "memberships": {"added": 4, "removed": 1, "unresolved": 2},
+    "reasons": [],
+    "seconds": {
+        "directory": 0.9,
+        "map": 0.4,
+        "stage": 0.5,
+        "plan": 0.3,
+        "apply": 1.2,
+        "total": 3.44,
+    },
+    "peak_rss_bytes": 93_400_000,
+    "started_at": "2026-02-02T10:00:00Z",
+    "finished_at": "2026-02-02T10:00:03Z",
+}
+
+NOTHING: Document = {
+    **DONE,
+    "run": "r-000018",
+    "users": {"read": 1204, "unchanged": 1204},
+    "roles": {},
+    "memberships": {},
+}
+
+TRUNCATED: Document = {
+    **DONE,
+    "run": "r-000019",
+    "listing": "truncated",
+    "listings": [
+        {
+            "source": "users",
+            "verdict": "truncated",
+            "result_code": 4,
+            "pages": 3,
+            "entries": 3000,
+            "references": 0,
+            "because": "the server's size limit ended the search",
+        },
+    ],
+    "absences": "held",
+    "users": {**DONE["users"], "missing": 0},
+}
+
+CHANGES: list[Document] = [
+    {
+        "kind": "create",
+        "username": "ada.lovelace",
+        "external_id": "e-1",
+        "field": None,
+        "old": None,
+        "new": "cn=Ada Lovelace,ou=users,dc=acme,dc=example",
+        "cause": "new in the directory",
+    },
+    {
+        "kind": "grant",
+        "username": "ada.lovelace",
+        "external_id": "e-1",
+        "field": "roles",
+        "old": None,
+        "new": "Engineers",
+        "cause": "import roles",
+    },
+    {
+        "kind": "grant",
+        "username": "grace.hopper",
+        "external_id": "e-2",
+        "field": "roles",
+        "old": None,
+        "new": "Admin",
+        "cause": "import roles",
+    },
+    {
+        "kind": "rename",
+        "username": "j.müller",
+        "external_id": "e-3",
+        "field": "username",
+        "old": "j.müller",
+        "new": "jürgen.müller",
+        "cause": "username",
+    },
+    {
+        "kind": "missing",
+        "username": "linus",
+        "external_id": "e-4",
+        "field": None,
+        "old": None,
+        "new": None,
+        "cause": "gone from a complete listing",
+    },
+    {
+        "kind": "revoke",
+        "username": "grace.hopper",
+        "external_id": "e-2",
+        "field": "roles",
+        "old": "Interns",
+        "new": None,
+        "cause": "import roles",
+    },
+    {
+        "kind": "update",
+        "username": "alan.turing",
+        "external_id": "e-5",
+        "field": "last_name",
+        "old": "Turin",
+        "new": "Turing",
+        "cause": "last name",
+    },
+]
+
+PLANNED: Document = {
+    **DONE,
+    "run": "r-000020",
+    "status": "planned",
+    "changes": CHANGES,
+}
+
+IN_STEP: Document = {**NOTHING, "run": "r-000021", "status": "planned", "changes": []}
+
+BLOCKED: Document = {
+    **PLANNED,
+    "run": "r-000022",
+    "status": "blocked",
+    "users": {**DONE["users"], "missing": 812},
+    "reasons": [
+        "missing: 812 of 1,204 people (67.4 %) is above the limit of 10 percent",
+        "missing: 812 people is above the limit of 500",
+    ],
+}
+
+FAILED: Document = {
+    **NOTHING,
+    "run": "r-000023",
+    "status": "failed",
+    "reasons": ["the store is full"],
+}
+
+INTERRUPTED: Document = {**DONE, "run": "r-000024", "status": "interrupted"}
+
+USERS: list[Document] = [
+    {
+        "id": 12,
+        "organization": "acme",
+        "provider": "ldap",
+        "external_id": "6f1c2b1e-0a57-103f-8e5b-1d2c3b4a5f60",
+        "username": "grace.hopper",
+        "email": "grace.hopper@acme.example",
+        "email_verified": True,
+        "first_name": "Grace",
+        "last_name": "Hopper",
+        "enabled": True,
+        "disabled_because": [],
+        "dn": "cn=Hopper\\, Grace,ou=Research,ou=users,dc=acme,dc=example",
+        "source_created_at": "2025-03-01T08:00:00Z",
+        "source_modified_at": "2026-01-12T16:20:31Z",
+        "attributes": {"department": ["Research"], "phone": ["+49 30 1234", "+49 30 5678"]},
+        "roles": [
+            {"name": "Engineers", "sources": ["import roles"]},
+            {"name": "User", "sources": ["default"]},
+        ],
+        "groups": [],
+        "last_sign_in": None,
+    },
+    {
+        "id": 13,
+        "organization": "acme",
+        "provider": "ldap",
+        "external_id": "6f1c2b1e-0a57-103f-8e5b-1d2c3b4a5f61",
+        "username": "jürgen.müller",
+        "email": "juergen.mueller@acme.example",
+        "email_verified": False,
+        "first_name": "Jürgen",
+        "last_name": "Müller-Lüdenscheidt",
+        "enabled": False,
+        "disabled_because": [
+            {
+                "reason": "missing",
+                "source": "users",
+                "since": "2026-02-01T10:00:00Z",
+                "until": None,
+            },
+        ],
+        "dn": "cn=Jürgen Müller-Lüdenscheidt,ou=Sales,ou=users,dc=acme,dc=example",
+        "source_created_at": None,
+        "source_modified_at": None,
+        "attributes": {},
+        "roles": [{"name": "User", "sources": ["default"]}],
+        "groups": [],
+        "last_sign_in": None,
+    },
+]
+
+ROLES: list[Document] = [
+    {
+        "name": "Engineers",
+        "kind": "imported",
+        "mapper": "import roles",
+        "members": 42,
+        "description": None,
+    },
+    {
+        "name": "User",
+        "kind": "preconfigured",
+        "mapper": None,
+        "members": 1204,
+        "description": "Everyone's default role.",
+    },
+]
+
+QUARANTINE: list[Document] = [
+    {
+        "source": "users",
+        "dn": "cn=Nobody,ou=users,dc=acme,dc=example",
+        "external_id": None,
+        "reason": "missing_username",
+        "attribute": "uid",
+        "detail": "The entry has no value of the username attribute",
+        "first_seen": "2026-02-01T10:00:00Z",
+        "last_seen": "2026-02-02T10:00:00Z",
+        "attempts": 4,
+    },
+]
+
+STATUS: list[Document] = [
+    {
+        "organization": "acme",
+        "name": "Acme Corp",
+        "provider": "ldap",
+        "pending": None,
+        "paused": None,
+        "last_run": {
+            "run": "r-000017",
+            "mode": "full",
+            "status": "done",
+            "started_at": "2026-02-02T10:00:00Z",
+            "finished_at": "2026-02-02T10:00:03Z",
+        },
+        "next": None,
+        "blocked_plans": [
+            {
+                "run": "r-000022",
+                "since": "2026-02-02T11:00:00Z",
+                "reasons": ["missing: 812 of 1,204 people (67.4 %) is above the limit"],
+            },
+        ],
+        "lease": None,
+        "quarantine": {"missing_username": 1},
+        "users": {"enabled": 1203, "disabled": 1},
+        "lag_seconds": None,
+    },
+    {
+        "organization": "globex",
+        "name": "Globex",
+        "provider": "ldap",
+        "pending": None,
+        "paused": "moving the directory",
+        "last_run": None,
+        "next": None,
+        "blocked_plans": [],
+        "lease": {
+            "holder": "host-1:4711",
+            "since": "2026-02-02T11:00:00Z",
+            "expires": "2026-02-02T11:10:00Z",
+        },
+        "quarantine": {},
+        "users": {"enabled": 0, "disabled": 0},
+        "lag_seconds": 12,
+    },
+]
+
+EXPLAINED: Document = {
+    "username": "grace.hopper",
+    "present": True,
+    "user": USERS[0],
+    "live": True,
+    "fields": [
+        {
+            "field": "username",
+            "value": "grace.hopper",
+            "mapper": "username",
+            "attribute": "uid",
+            "raw": ["grace.hopper"],
+            "run": "r-000003",
+        },
+        {
+            "field": "email",
+            "value": "grace.hopper@acme.example",
+            "mapper": "email",
+            "attribute": "mail",
+            "raw": ["Grace.Hopper@acme.example"],
+            "run": "r-000011",
+        },
+    ],
+    "roles": [
+        {
+            "name": "Engineers",
+            "sources": [
+                {
+                    "mapper": "import roles",
+                    "container_dn": "cn=engineers,ou=roles,dc=acme,dc=example",
+                    "member_value": "cn=Hopper\\, Grace,ou=Research,ou=users,dc=acme,dc=example",
+                    "run": "r-000003",
+                },
+            ],
+        },
+        {
+            "name": "User",
+            "sources": [
+                {"mapper": "default", "container_dn": None, "member_value": None, "run": None},
+            ],
+        },
+    ],
+    "differs": ["email"],
+}
+
+ABSENT: Document = {
+    "username": "nobody",
+    "present": False,
+    "reason": "filtered",
+    "detail": "the entry cn=Nobody,ou=users,dc=acme,dc=example is left out by the search filter",
+    "clause": "(employeeType=staff)",
+    "run": None,
+}
+
+CHECKED: Document = {
+    "ok": True,
+    "warnings": ["acme binds in clear text"],
+    "organizations": [
+        {
+            "id": "acme",
+            "name": "Acme Corp",
+            "provider": "ldap",
+            "faults": [],
+            "connect": {
+                "url": "ldaps://ldap.acme.example",
+                "servers": [
+                    {"url": "ldaps://ldap.acme.example", "usable": True, "error": None},
+                    {
+                        "url": "ldaps://ldap2.acme.example",
+                        "usable": False,
+                        "error": "ldap2.acme.example:636 refused the connection",
+                    },
+                ],
+                "bind_dn": "cn=reader,dc=acme,dc=example",
+                "tls": {
+                    "version": "TLSv1.3",
+                    "subject": "CN=ldap.acme.example",
+                    "issuer": "CN=Acme CA",
+                    "names": ["ldap.acme.example"],
+                    "not_after": "2026-02-12T08:00:00Z",
+                    "days_left": 12,
+                },
+                "vendor_configured": "other",
+                "vendor_detected": "openldap",
+                "vendor_name": "OpenLDAP",
+                "vendor_version": "2.5.13",
+                "naming_contexts": ["dc=acme,dc=example"],
+                "controls": [
+                    {"oid": "1.2.840.113556.1.4.319", "name": "paged results", "offered": True},
+                    {"oid": "1.3.6.1.1.12", "name": "assertion", "offered": False},
+                ],
+                "paging": {
+                    "configured": 1000,
+                    "accepted": 500,
+                    "unpaged_limit": 500,
+                    "error": None,
+                },
+                "users": {
+                    "bases": [
+                        {
+                            "base_dn": "ou=users,dc=acme,dc=example",
+                            "exists": True,
+                            "first_page": 500,
+                            "more": True,
+                            "references": 1,
+                            "error": None,
+                            "clause": None,
+                        },
+                    ],
+                    "sampled": 50,
+                    "attributes": [
+                        {"name": "uid", "entries": 50, "share": 1.0},
+                        {"name": "mail", "entries": 46, "share": 0.92},
+                        {"name": "employeeNumber", "entries": 0, "share": 0.0},
+                    ],
+                    "uuid_attribute": "entryUUID",
+                    "uuid_unique": True,
+                    "uuid_undecodable": 0,
+                },
+                "containers": [
+                    {
+                        "mapper": "import roles",
+                        "base": {
+                            "base_dn": "ou=roles,dc=acme,dc=example",
+                            "exists": False,
+                            "first_page": 0,
+                            "more": False,
+                            "references": 0,
+                            "error": "there is no such entry",
+                            "clause": None,
+                        },
+                    },
+                ],
+                "example": {
+                    "dn": "cn=Hopper\\, Grace,ou=Research,ou=users,dc=acme,dc=example",
+                    "record": {"username": "grace.hopper"},
+                    "fields": EXPLAINED["fields"],
+                },
+            },
+            "advice": ["let the account read employeeNumber, or remove its mapper"],
+        },
+    ],
+}
+
+CHECK_FAILED: Document = {
+    "ok": False,
+    "organizations": [
+        {
+            "id": "acme",
+            "name": "Acme Corp",
+            "provider": "ldap",
+            "faults": ["ldap.acme.example:636 refused the connection"],
+            "connect": {
+                "error": {
+                    "code": "directory_unavailable",
+                    "message": "ldap.acme.example:636 refused the connection",
+                    "retryable": True,
+                },
+            },
+            "advice": [],
+        },
+    ],
+}
+
+MAPPERS: list[Document] = [
+    {
+        "name": "user-attribute",
+        "summary": "Copies an attribute of the entry to a field or an attribute of the person",
+        "options": [
+            {
+                "name": "ldap_attribute",
+                "type": "text",
+                "required": True,
+                "doc": "The directory's attribute",
+            },
+            {
+                "name": "mandatory",
+                "type": "boolean",
+                "default": False,
+                "doc": "Put an entry without it in quarantine",
+            },
+        ],
+        "example": (
+            "- name: department\n  type: user-attribute\n  ldap_attribute: departmentNumber\n"
+        ),
+    },
+]
+
+SETTINGS: Document = {
+    "store": {"url": "postgresql+psycopg://syncd:***@db/syncd", "migration_url": None},
+    "http": {"host": "127.0.0.1", "port": 8480, "trusted_proxies": []},
+    "organizations": [{"id": "acme", "users_dn": ["ou=users,dc=acme,dc=example"]}],
+}
+
+ANSWERS: dict[str, Any] = {
+    "check": CHECKED,
+    "plan": PLANNED,
+    "sync": DONE,
+    "approve": DONE,
+    "pause": {"organization": "acme", "paused": {"reason": "maintenance"}},
+    "resume": {"organization": "acme", "paused": None},
+    "status": STATUS,
+    "users": USERS,
+    "roles": ROLES,
+    "quarantine": QUARANTINE,
+    "runs": [DONE, BLOCKED],
+    "run": BLOCKED,
+    "show": USERS[0],
+    "explain": EXPLAINED,
+    "mappers": MAPPERS,
+    "try_mappers": {
+        "dn": USERS[0]["dn"],
+        "record": {
+            "username": "grace.hopper",
+            "external_id": "e-2",
+            "attributes": {"department": ["Research"]},
+            "memberships": [],
+        },
+        "fields": EXPLAINED["fields"],
+    },
+    "config_show": SETTINGS,
+    "config_schema": {"type": "object", "properties": {}},
+    "db_upgrade": {"from": None, "to": "0001", "applied": ["0001 the model of people"]},
+}
+
+
+class RecordedApp:
+    """Answers every question from a table; an answer that is an exception is raised."""
+
+    def __init__(self, answers: dict[str, Any] | None = None) -> None:
+        self.answers = {**deepcopy(ANSWERS), **(answers or {})}
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.closed = False
+
+    def _answer(self, name: str, *values: Any, **named: Any) -> Any:
+        self.calls.append((name, values, named))
+        answer = self.answers[name]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Answer as recorded."""
+        self.closed = True
+
+    def check(self, *, connect: bool) -> Any:
+        """Answer as recorded."""
+        return self._answer("check", connect=connect)
+
+    def plan(
+        self,
+        org: str,
+        *,
+        progress: Report | None = None,
+        limit: int | None = None,
+    ) -> Any:
+        """Answer as recorded."""
+        self._advance(progress)
+        return self._answer("plan", org, limit=limit)
+
+    def sync(
+        self,
+        org: str,
+        *,
+        user: str | None = None,
+        progress: Report | None = None,
+    ) -> Any:
+        """Answer as recorded."""
+        self._advance(progress)
+        return self._answer("sync", org, user=user)
+
+    def _advance(self, progress: Report | None) -> None:
+        if progress is None:
+            return
+        for phase, total in (("users", None), ("roles", None), ("plan", 4), ("apply", 4)):
+            for done in range(0, 5, 2):
+                progress(phase, done * 1000, total and total * 1000)
+
+    def approve(self, run: str, progress: Report | None = None) -> Any:
+        """Answer as recorded."""
+        self._advance(progress)
+        return self._answer("approve", run)
+
+    def pause(self, org: str, why: str | None) -> Any:
+        """Answer as recorded."""
+        return self._answer("pause", org, why)
+
+    def resume(self, org: str) -> Any:
+        """Answer as recorded."""
+        return self._answer("resume", org)
+
+    def status(self, org: str | None = None) -> Any:
+        """Answer as recorded."""
+        answer = self._answer("status", org)
+        return [each for each in answer if org is None or each["organization"] == org]
+
+    def users(self, org: str) -> Any:
+        """Answer as recorded."""
+        if org != "acme":
+            raise NotFound(f"there is no organization {org}; see syncd status")
+        return self._answer("users", org)
+
+    def roles(self, org: str) -> Any:
+        """Answer as recorded."""
+        return self._answer("roles", org)
+
+    def quarantine(self, org: str) -> Any:
+        """Answer as recorded."""
+        return self._answer("quarantine", org)
+
+    def runs(self, org: str) -> Any:
+        """Answer as recorded."""
+        return self._answer("runs", org)
+
+    def run(self, run: str) -> Any:
+        """Answer as recorded."""
+        return self._answer("run", run)
+
+    def show(self, org: str, username: str) -> Any:
+        """Answer as recorded."""
+        return self._answer("show", org, username)
+
+    def explain(
+        self, org: str, username: str, *, role: str | None = None, stored: bool = False
+    ) -> Any:
+        """Answer as recorded."""
+        return self._answer("explain", org, username, role=role, stored=stored)
+
+    def mappers(self) -> Any:
+        """Answer as recorded."""
+        return self._answer("mappers")
+
+    def try_mappers(self, org: str, user: str) -> Any:
+        """Answer as recorded."""
+        return self._answer("try_mappers", org, user)
+
+    def config_show(self) -> Any:
+        """Answer as recorded."""
+        return self._answer("config_show")
+
+    def config_schema(self) -> Any:
+        """Answer as recorded."""
+        return self._answer("config_schema")
+
+    def db_upgrade(self) -> Any:
+        """Answer as recorded."""
+        return self._answer("db_upgrade")
+
+
+def exit_code(report: Document) -> int:
+    """Return the code that belongs to each recorded report."""
+    if report["status"] in {"blocked", "failed", "interrupted"}:
+        return {"blocked": 3, "failed": 4, "interrupted": 130}[report["status"]]
+    if report["listing"] != "complete":
+        return 4
+    if report["status"] == "planned":
+        return 1 if report["changes"] else 0
+    return 5 if report["users"].get("quarantined") else 0

@@ -1,0 +1,125 @@
+"""How words become calls of the application."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.cli import recorded
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Call
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["check"], ("check", (), {"connect": False})),
+        (["check", "--connect"], ("check", (), {"connect": True})),
+        (["plan", "acme"], ("plan", ("acme",), {"limit": 1000})),
+        (["plan", "acme", "--json"], ("plan", ("acme",), {"limit": None})),
+        (["sync", "acme"], ("sync", ("acme",), {"user": None})),
+        (["sync", "acme", "--user", "x"], ("sync", ("acme",), {"user": "x"})),
+        (["approve", "r-1"], ("approve", ("r-1",), {})),
+        (["pause", "acme", "--reason", "why"], ("pause", ("acme", "why"), {})),
+        (["pause", "acme"], ("pause", ("acme", None), {})),
+        (["resume", "acme"], ("resume", ("acme",), {})),
+        (["status"], ("status", (None,), {})),
+        (["status", "acme"], ("status", ("acme",), {})),
+        (["users", "acme"], ("users", ("acme",), {})),
+        (["roles", "acme"], ("roles", ("acme",), {})),
+        (["runs", "acme"], ("runs", ("acme",), {})),
+        (["runs", "show", "r-1"], ("run", ("r-1",), {})),
+        (["runs", "--json", "show", "r-1"], ("run", ("r-1",), {})),
+        (["runs", "--config", "x.yaml", "show", "r-1"], ("run", ("r-1",), {})),
+        (["show", "acme", "ada"], ("show", ("acme", "ada"), {})),
+        (["explain", "acme", "ada"], ("explain", ("acme", "ada"), {"role": None, "stored": False})),
+        (
+            ["explain", "acme", "ada", "--role", "Engineers", "--stored"],
+            ("explain", ("acme", "ada"), {"role": "Engineers", "stored": True}),
+        ),
+        (["quarantine", "acme"], ("quarantine", ("acme",), {})),
+        (["config", "show"], ("config_show", (), {})),
+        (["config", "schema"], ("config_schema", (), {})),
+        (["mappers"], ("mappers", (), {})),
+        (["mappers", "try", "acme", "--user", "x"], ("try_mappers", ("acme", "x"), {})),
+        (["db", "upgrade"], ("db_upgrade", (), {})),
+        (["show", "acme", "--", "-ada"], ("show", ("acme", "-ada"), {})),
+        (["show", "acme", "müller"], ("show", ("acme", "müller"), {})),
+    ],
+)
+def test_words_become_a_call(
+    words: list[str], asked: tuple[str, object, object], call: Call
+) -> None:
+    """Each command asks the application one question, with its arguments."""
+    result = call(*words)
+    assert result.app.calls[-1] == asked
+    assert result.app.closed == (result.app.calls[0][0] == "load")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--config", "other.yaml", "--json", "users", "acme"],
+        ["users", "acme", "--json", "--config", "other.yaml"],
+        ["users", "--json", "--config=other.yaml", "acme"],
+        ["--json", "users", "--config", "other.yaml", "acme"],
+    ],
+)
+def test_global_options_stand_before_and_behind_the_command(words: list[str], call: Call) -> None:
+    """--config and --json mean the same wherever they stand."""
+    result = call(*words)
+    assert result.app.calls[0] == ("load", ("other.yaml",), {"log_searches": False})
+    assert json.loads(result.out) == recorded.USERS
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["plann", "acme"], "There is no command 'plann'. Did you mean 'plan'"),
+        (["plan"], "Missing argument 'ORG'. See 'syncd plan --help'."),
+        (["plan", "acme", "extra"], "unexpected extra argument"),
+        (["plan", "acme", "--nope"], "No such option: --nope"),
+        (["config"], "'config' takes one of: show, schema."),
+        (["db", "downgrade"], "'db' takes one of: upgrade."),
+        (["runs", "show"], "Missing argument 'RUN'"),
+        (["mappers", "try", "acme"], "Missing option '--user'"),
+    ],
+)
+def test_a_wrong_call_is_told_in_one_sentence(words: list[str], message: str, call: Call) -> None:
+    """A usage error exits 2, says what is wrong and prints nothing on standard output."""
+    result = call(*words)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("syncd: ")
+    assert message in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_a_wrong_call_with_json_is_a_document(call: Call) -> None:
+    """With --json a usage error is a document, too."""
+    result = call("plan", "--json")
+    assert result.code == 2
+    error = json.loads(result.out)["error"]
+    assert error["code"] == "usage"
+    assert error["retryable"] is False
+
+
+def test_json_behind_two_dashes_is_a_word(call: Call) -> None:
+    """What stands behind ``--`` is an argument, not an option."""
+    result = call("show", "acme", "--", "--json")
+    assert result.app.calls[-1] == ("show", ("acme", "--json"), {})
+    assert result.out.startswith("grace.hopper")
+
+
+@pytest.mark.parametrize("word", ["-v", "-vv", "--debug"])
+def test_verbose_logs_each_search(word: str, call: Call) -> None:
+    """-v asks for the commands that repeat each search."""
+    assert call("users", "acme", word).app.calls[0] == ("load", (None,), {"log_searches": True})
+
+
+@pytest.mark.parametrize("words", [["mappers"], ["config", "schema"]])
+def test_what_the_program_knows_needs_no_configuration(words: list[str], call: Call) -> None:
+    """The mapper types and the schema are printed without any file being read."""
+    assert [name for name, _, _ in call(*words).app.calls] == ["_".join(words)]

@@ -1,0 +1,360 @@
+"""What people read: sentences of each report, at every width."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from syncd.cli.render import configuration, explain, people, runs, status
+from syncd.cli.render.changes import change_blocks, danger
+from syncd.cli.screen import Screen
+from syncd.cli.words import cells
+from tests.unit.cli import recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from syncd.cli.blocks import Block
+
+REPORTS: dict[str, Any] = {
+    "plan": lambda: runs.run_blocks(recorded.PLANNED),
+    "sync": lambda: runs.run_blocks(recorded.DONE),
+    "truncated": lambda: runs.run_blocks(recorded.TRUNCATED),
+    "blocked": lambda: runs.run_blocks(recorded.BLOCKED, limit=None),
+    "runs": lambda: runs.list_blocks("acme", [recorded.DONE, recorded.BLOCKED]),
+    "users": lambda: people.user_blocks("acme", recorded.USERS),
+    "roles": lambda: people.role_blocks("acme", recorded.ROLES),
+    "quarantine": lambda: people.quarantine_blocks("acme", recorded.QUARANTINE),
+    "show": lambda: people.show_blocks(recorded.USERS[1]),
+    "explain": lambda: explain.explain_blocks("acme", recorded.EXPLAINED),
+    "absent": lambda: explain.explain_blocks("acme", recorded.ABSENT),
+    "status": lambda: status.overview_blocks(recorded.STATUS),
+    "status acme": lambda: status.one_blocks(recorded.STATUS[0]),
+    "check": lambda: configuration.check_blocks(recorded.CHECKED),
+    "mappers": lambda: configuration.mapper_blocks(recorded.MAPPERS),
+    "db upgrade": lambda: configuration.upgraded_blocks(recorded.ANSWERS["db_upgrade"]),
+}
+
+
+def shown(blocks: Sequence[Block], width: int | None = None, *, color: bool = False) -> str:
+    """Return what a screen of this width shows."""
+    stream = io.StringIO()
+    Screen(stream, width=width, color=color).show(blocks)
+    return stream.getvalue()
+
+
+def flat(blocks: Sequence[Block]) -> str:
+    """Return the words on a pipe, as one line."""
+    return " ".join(shown(blocks).split())
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_report_fits_the_terminal(name: str, width: int) -> None:
+    """No line is wider than the terminal, whatever its width."""
+    for text in shown(REPORTS[name](), width).splitlines():
+        assert cells(text) <= width, text
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_wrapping_loses_no_word(name: str) -> None:
+    """Apart from tables, a narrow terminal shows the same words as a pipe."""
+    if name in {"explain", "absent", "show", "sync", "truncated", "status acme", "db upgrade"}:
+        wide, narrow = flat(REPORTS[name]()), shown(REPORTS[name](), 60)
+        assert "".join(wide.split()) == "".join(narrow.split())
+
+
+def test_colours_are_only_added() -> None:
+    """With colours the words are the same."""
+    for blocks in REPORTS.values():
+        colored = shown(blocks(), 80, color=True)
+        assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == shown(blocks(), 80)
+
+
+def test_a_plan_says_would() -> None:
+    """A dry run speaks of what would be, a sync of what was done."""
+    planned, done = flat(runs.run_blocks(recorded.PLANNED)), flat(runs.run_blocks(recorded.DONE))
+    assert "would make the changes below; 1,204 people were read in 3.4 s." in planned
+    assert "would mark 1 missing, rename 1, update 2, create 3; 1,198 unchanged" in planned
+    assert "would" not in done
+    assert "1 newly missing, 1 renamed, 2 updated, 3 created; 1,198 unchanged" in done
+
+
+def test_counts_of_zero_are_left_out() -> None:
+    """Only what is not zero is told."""
+    text = flat(runs.run_blocks(recorded.DONE))
+    assert "deleted" not in text
+    assert "groups" not in text
+    assert "conflict" not in text
+
+
+@pytest.mark.parametrize(
+    ("report", "sentence"),
+    [
+        (recorded.IN_STEP, "would change nothing"),
+        (recorded.NOTHING, "nothing had changed."),
+        (recorded.FAILED, "failed in 3.4 s; the store is full."),
+        (recorded.INTERRUPTED, "was interrupted in 3.4 s; what it had applied stays"),
+        ({**recorded.PLANNED, "status": "superseded"}, "was replaced by a later run"),
+        ({**recorded.PLANNED, "status": "expired"}, "has expired"),
+        ({**recorded.DONE, "promoted_because": "the server changed"}, "It became a full sync: the"),
+        ({**recorded.DONE, "mode": "user", "users": {"read": 1}}, "1 person was read"),
+    ],
+)
+def test_the_headline_says_how_it_went(report: Any, sentence: str) -> None:
+    """Each status has its sentence."""
+    assert sentence in flat(runs.run_blocks(report))
+
+
+def test_a_listing_that_is_not_complete_is_told() -> None:
+    """A truncated listing names source, result code and what it means."""
+    text = flat(runs.run_blocks(recorded.TRUNCATED))
+    assert (
+        "The listing of users is truncated after 3,000 entries in 3 pages, with result code 4:"
+        " the server's size limit ended the search." in text
+    )
+    assert "Nothing was taken away" in text
+    assert "The listing" not in flat(runs.run_blocks(recorded.DONE))
+
+
+def test_a_blocked_plan_names_reasons_and_the_command() -> None:
+    """Somebody who wants to approve finds the exact line."""
+    text = shown(runs.run_blocks(recorded.BLOCKED), 60)
+    assert "  - missing: 812 people is above the limit of 500." in text
+    assert any(line.endswith("syncd approve r-000022") for line in text.splitlines())
+    assert "mark 812 missing" in text
+
+
+def test_the_most_dangerous_changes_come_first() -> None:
+    """Losing people comes before losing roles, privileged grants, renames and the rest."""
+    ranked = sorted(recorded.CHANGES, key=danger)
+    assert [(change["kind"], change["username"]) for change in ranked] == [
+        ("missing", "linus"),
+        ("revoke", "grace.hopper"),
+        ("grant", "grace.hopper"),
+        ("rename", "j.müller"),
+        ("update", "alan.turing"),
+        ("grant", "ada.lovelace"),
+        ("create", "ada.lovelace"),
+    ]
+
+
+def test_twenty_changes_and_then_how_many_more() -> None:
+    """A long plan is cut after 20 rows, and says where the rest is."""
+    changes = recorded.CHANGES[:1] * 1030
+    report = {**recorded.PLANNED, "changes": changes}
+    text = shown(runs.run_blocks(report))
+    assert text.count("ada.lovelace") == 20
+    # The application counts no further than this for people.
+    assert "… and at least 1,010 more:  syncd runs show r-000020" in text
+    some = {**report, "changes": changes[:25]}
+    assert "… and 5 more:  syncd runs show r-000020" in shown(runs.run_blocks(some))
+    assert shown(change_blocks(report, changes, would=True, limit=None)).count("ada") == 1030
+
+
+def test_changes_show_old_and_new() -> None:
+    """A change names field, old and new value, and its cause."""
+    text = flat(change_blocks(recorded.PLANNED, recorded.CHANGES, would=True, limit=20))
+    assert "rename j.müller j.müller -> jürgen.müller username" in text
+    assert "update alan.turing last name: Turin -> Turing" in text
+    assert "revoke grace.hopper role Interns import roles" in text
+
+
+def test_explain_names_attribute_mapper_and_run() -> None:
+    """Each field and role has its origin."""
+    text = flat(explain.explain_blocks("acme", recorded.EXPLAINED))
+    assert (
+        "grace.hopper@acme.example <- mail = Grace.Hopper@acme.example (mapper email, run r-000011)"
+        in text
+    )
+    assert "username grace.hopper <- uid (mapper username, run r-000003)" in text
+    assert (
+        "Engineers given by mapper import roles in run r-000003, because"
+        " cn=engineers,ou=roles,dc=acme,dc=example has the member cn=Hopper" in text
+    )
+    assert "User everyone has it" in text
+    assert "The store has other values of: email." in text
+
+
+def test_explain_of_one_role_leaves_the_others_out() -> None:
+    """--role shows that role alone, whatever its letter case."""
+    text = flat(explain.explain_blocks("acme", recorded.EXPLAINED, "engineers"))
+    assert "cn=engineers" in text
+    assert "everyone has it" not in text
+    assert "Fields" not in text
+
+
+def test_explain_of_a_role_that_is_not_had() -> None:
+    """A role that a person lacks gets a sentence and a next step."""
+    text = flat(explain.explain_blocks("acme", recorded.EXPLAINED, "Admin"))
+    assert "grace.hopper does not have the role Admin: no entry that a role mapper reads" in text
+    assert "syncd roles acme" in text
+
+
+@pytest.mark.parametrize("reason", explain.ABSENCES)
+def test_each_absence_has_a_meaning_and_a_next_step(reason: str) -> None:
+    """The closed list of reasons is told in sentences."""
+    report = {"username": "x", "present": False, "reason": reason, "run": "r-000022"}
+    text = flat(explain.explain_blocks("acme", report))
+    assert explain.ABSENCES[reason][0] in text
+    assert text.startswith("x is disabled" if reason == "disabled" else "x is not in acme: ")
+    assert "{" not in text
+    assert len(shown(explain.explain_blocks("acme", report)).splitlines()) == 2
+
+
+def test_the_detail_and_the_clause_are_shown() -> None:
+    """What the application found out stands in place of the general sentence."""
+    text = flat(explain.explain_blocks("acme", recorded.ABSENT))
+    assert "nobody is not in acme: the entry cn=Nobody,ou=users" in text
+    assert "It does not match (employeeType=staff)" in text
+
+
+@pytest.mark.parametrize(
+    ("blocks", "sentence"),
+    [
+        (people.user_blocks("acme", []), "acme has no people yet; bring them in with syncd sync"),
+        (people.role_blocks("acme", []), "acme has no roles."),
+        (people.quarantine_blocks("acme", []), "acme has no entry in quarantine."),
+        (runs.list_blocks("acme", []), "acme has had no run yet"),
+        (status.overview_blocks([]), "No organization is configured"),
+        (configuration.check_blocks({"ok": True, "organizations": []}), "No organization is"),
+    ],
+)
+def test_an_empty_list_says_so(blocks: list[Block], sentence: str) -> None:
+    """Nothing to list is one sentence, not an empty table."""
+    text = shown(blocks)
+    assert sentence in " ".join(text.split())
+    assert text.count("\n") == 1
+
+
+def test_a_status_names_what_waits_for_a_person() -> None:
+    """Blocked plans and pauses come with the command that settles them."""
+    text = shown(status.overview_blocks(recorded.STATUS))
+    assert "acme: plan r-000022 is blocked since 2026-02-02 11:00 UTC" in text
+    assert "\n  syncd approve r-000022\n" in text
+    assert "globex is paused: moving the directory" in text
+    assert text.endswith("syncd resume globex\n")
+
+
+def test_a_disabled_person_is_shown_with_the_reason() -> None:
+    """Every restriction is told with source and time."""
+    text = flat(people.show_blocks(recorded.USERS[1]))
+    assert "in acme: disabled" in text
+    assert "- missing from the directory (users) since 2026-02-01 10:00 UTC" in text
+    assert "juergen.mueller@acme.example (not verified)" in text
+
+
+def test_a_check_shows_what_the_directory_is() -> None:
+    """The findings of --connect and the advice are listed."""
+    text = flat(configuration.check_blocks(recorded.CHECKED))
+    assert "server ldaps://ldap.acme.example: can be used" in text
+    assert "ldaps://ldap2.acme.example: ldap2.acme.example:636 refused the connection." in text
+    assert "TLSv1.3, certificate for ldap.acme.example, valid until 2026-02-12 08:00 UTC" in text
+    assert "vendor OpenLDAP 2.5.13; looks like openldap, configured as other" in text
+    assert "controls paged results not offered assertion" in text
+    assert "paging 500 entries a page, although 1,000 are configured" in text
+    assert "size limit 500 entries without pages" in text
+    assert "ou=users,dc=acme,dc=example: 500 entries and more, 1 reference out of it" in text
+    assert "readable uid, mail 92% (of 50 users) not seen employeeNumber" in text
+    assert "identity entryUUID: unique" in text
+    assert "import roles ou=roles,dc=acme,dc=example: there is no such entry." in text
+    assert "email grace.hopper@acme.example <- mail = Grace.Hopper@acme.example" in text
+    assert "warning: acme binds in clear text." in text
+    assert "advice: let the account read employeeNumber" in text
+    assert "All is well with 1 organization." in text
+
+
+def test_a_failed_check_says_why() -> None:
+    """Faults and failed connections are told with the organization."""
+    text = flat(configuration.check_blocks(recorded.CHECK_FAILED))
+    assert "cannot be used: ldap.acme.example:636 refused the connection." in text
+    fault = {"file": "acme.yaml", "line": 4, "key": "ldap.users_dn", "message": "is no DN"}
+    faulty = {"ok": False, "organizations": [{"id": "acme", "faults": [fault, "another"]}]}
+    text = shown(configuration.check_blocks(faulty))
+    assert "  - acme.yaml:4: ldap.users_dn: is no DN\n  - another\n" in text
+    assert "2 faults to correct." in text
+
+
+def test_an_upgrade_of_a_current_store_changes_nothing() -> None:
+    """Nothing to migrate is said in one sentence."""
+    text = flat(configuration.upgraded_blocks({"from": "0001", "to": "0001", "applied": []}))
+    assert text == "The store's schema is this version's already: 0001."
+
+
+def test_the_directorys_text_cannot_steer_the_terminal() -> None:
+    """Escape sequences, line ends and bidirectional controls in names are written out."""
+    user = {**recorded.USERS[0], "username": "a\x1b[2Jb\nc\u202ed"}
+    for blocks in (people.user_blocks("acme", [user]), people.show_blocks(user)):
+        text = shown(blocks, 120, color=False)
+        assert "a\\x1b[2Jb\\x0ac\\u202ed" in text
+        assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ({"pending": "the name is A and would become B"}, "pending"),
+        ({"paused": "moving"}, "paused"),
+        ({"blocked_plans": [{"run": "r-1", "since": None, "reasons": []}]}, "blocked"),
+        ({"lease": {"holder": "host-1:4711", "since": "2026-02-02T11:00:00Z"}}, "running"),
+        ({}, "ready"),
+    ],
+)
+def test_an_organizations_state_is_one_word(change: dict[str, Any], state: str) -> None:
+    """What stops an organization most is its state, in the list and in full."""
+    quiet = {**recorded.STATUS[0], "blocked_plans": []}
+    assert f" {state} " in shown(status.overview_blocks([{**quiet, **change}]))
+    in_full = shown(status.one_blocks({**quiet, **change}))
+    assert in_full.startswith(f"acme (Acme Corp), provider ldap: {state}\n")
+    assert ("held by host-1:4711 since 2026-02-02 11:00 UTC" in in_full) == (state == "running")
+    assert ("would become B; its syncs wait" in in_full) == (state == "pending")
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ({"mapper": "manual", "run": None}, "given by hand"),
+        ({"mapper": "default"}, "everyone has it"),
+        ({"mapper": "staff", "run": "r-1"}, "given by mapper staff in run r-1"),
+        (
+            {"mapper": "roles", "member_value": "cn=x"},
+            "given by mapper roles, because the entry says cn=x",
+        ),
+        ({"mapper": "roles", "container_dn": "cn=x"}, "given by mapper roles, because of cn=x"),
+    ],
+)
+def test_each_source_of_a_role_has_its_sentence(source: dict[str, Any], sentence: str) -> None:
+    """Roles from hand, default, hardcoded mappers and the entry's own word are told apart."""
+    report = {**recorded.EXPLAINED, "roles": [{"name": "R", "sources": [source]}]}
+    assert f"  R  {sentence}\n" in shown(explain.explain_blocks("acme", report))
+
+
+def test_a_disabled_persons_explanation_says_so() -> None:
+    """The restrictions stand before the fields, and the journal's answer is named as such."""
+    report = {**recorded.EXPLAINED, "user": recorded.USERS[1], "live": False, "roles": []}
+    text = flat(explain.explain_blocks("acme", report))
+    assert "Disabled: missing from the directory (users) since 2026-02-01 10:00 UTC." in text
+    assert "Values as the journal has them; the directory was not asked." in text
+    assert "No roles." in text
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"field": "email_verified", "old": False, "new": True}, "email verified: no -> yes"),
+        ({"field": "attributes.phone", "old": ["1", "2"], "new": None}, "phone: 1, 2 -> nothing"),
+        ({"field": "attributes.phone", "old": None, "new": ["3"]}, "phone: 3"),
+        ({"field": "x", "old": {"a": 1}, "new": "y"}, 'x: {"a": 1} -> y'),
+        ({"field": None, "old": None, "new": None}, ""),
+        ({"field": "first_name", "old": "A" * 70, "new": "B"}, f"first name: {'A' * 59}… -> B"),
+    ],
+)
+def test_values_of_a_change(change: dict[str, Any], text: str) -> None:
+    """Old and new values are written so that a person can compare them."""
+    row = {"kind": "update", "username": "ada", "cause": "c", **change}
+    assert flat(change_blocks({}, [row], would=True, limit=20)).endswith(
+        f"update ada {text or '-'} c"
+    )
