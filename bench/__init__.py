@@ -1,0 +1,1 @@
+"""Speed and memory beside ``ldapsearch``: ``make bench``. Prints figures and never judges them."""

@@ -1,0 +1,31 @@
+"""The demo as a newcomer runs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_demo_tells_its_story_to_the_end(tmp_path: Path) -> None:
+    """Every command of the story ends as it should, and nothing is left behind."""
+    done = subprocess.run(
+        [sys.executable, "-m", "demo"],
+        check=False,
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert done.stderr == ""
+    first, _, monday = done.stdout.partition("== Monday morning")
+    assert "Lindström" in first
+    assert "Geräteprüfer" in first
+    assert "Front Desk Phone" in first
+    assert "noeberg" in monday
+    assert "mbrandt" in monday
+    assert list(tmp_path.iterdir()) == []
