@@ -137,6 +137,13 @@ class StoreUnavailable(StoreError):
     retryable = True
 
 
+class ConstraintViolated(StoreError):
+    """A row that another writer made meanwhile stands in the way."""
+
+    code = "constraint_violated"
+    retryable = True
+
+
 class SchemaMismatch(StoreError):
     """The store's schema is older or newer than this program."""
 

@@ -25,7 +25,7 @@ from syncd.ldap import results
 from syncd.ldap.ber import decode_entry
 from syncd.ldap.paging import Walk
 from syncd.ldap.search import Listing, Page, SearchRequest
-from syncd.ldap.stream import StreamStrategy
+from syncd.ldap.stream import ConnectionLost, StreamStrategy
 from syncd.ldap.tls import VerifiedTls, client_context
 from syncd.records import Entry, Scope, Verdict
 
@@ -298,6 +298,12 @@ def _translated(url: str) -> Iterator[None]:
         ) from error
     except LDAPExceptionError as error:
         raise DirectoryUnavailable(f"{url}: {cut(error)}; look into the server's log.") from error
+    except ConnectionLost as error:
+        if "; " in str(error):
+            raise
+        # Nothing was bound yet, so the likeliest cause is that something else listens there.
+        step = "check the server, its port, and whether it speaks ldap:// or ldaps:// there"
+        raise DirectoryUnavailable(f"{str(error).rstrip('.')}; {step}.") from error
 
 
 def _check_bind(url: str, options: ConnectionOptions, result: dict[str, object] | None) -> None:

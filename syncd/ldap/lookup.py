@@ -14,6 +14,7 @@ from syncd.errors import DecodeError, DirectoryError, DirectoryUnavailable, Sear
 from syncd.ldap import dn, filters
 from syncd.ldap.ber import decode_entry
 from syncd.ldap.decode import decode_external_id, encode_external_id
+from syncd.ldap.filter_tree import And
 from syncd.ldap.listings import distinct_bases, in_scope
 from syncd.ldap.results import NO_SUCH_OBJECT
 from syncd.ldap.search import SearchRequest
@@ -138,11 +139,30 @@ class Lookup:
     def failing_clause(self, entry: Entry) -> str:
         """Return the part of the configured filter that turned the entry away.
 
-        The server's own matching rules are not known here, so where this evaluation finds nothing
-        the answer is the whole filter.
+        The server's own matching rules are not known here (an object class matches its subclasses
+        too), so it is asked wherever more than one clause may be meant. Where the evaluation here
+        finds nothing the answer is the whole filter.
         """
-        matched, clause = filters.matches(self._filter, entry)
-        return self._users.filter if matched or clause is None else clause
+        tree = self._filter
+        clauses = tree.clauses if isinstance(tree, And) else (tree,)
+        failing = [
+            (clause, found)
+            for clause, (matched, found) in (
+                (each, filters.matches(each, entry)) for each in clauses
+            )
+            if not matched and found is not None
+        ]
+        for clause, found in failing[:-1]:
+            if not self._matches(entry.dn, str(clause)):
+                return found
+        return failing[-1][1] if failing else self._users.filter
+
+    def _matches(self, name: str, text: str) -> bool:
+        """Return whether the server says that the entry of this DN matches a filter."""
+        request = SearchRequest(
+            base_dn=name, scope=Scope.BASE, filter=text, attributes=("1.1",), page_size=None
+        )
+        return bool(self._connection.search(request))
 
     def reaches(self, name: str) -> bool:
         """Return whether a listing's base and scope reach this DN."""

@@ -76,6 +76,11 @@ class StreamStrategy(SyncStrategy):
                 f"{self.url} did not accept the connection within {server.connect_timeout:g} "
                 "seconds; check host, port and firewall."
             ) from error
+        except UnicodeError as error:
+            raise DirectoryUnavailable(
+                f"{self.url} cannot be reached ({cut(server.host)} is no host name); "
+                "check connection_url."
+            ) from error
         except OSError as error:
             raise DirectoryUnavailable(
                 f"{self.url} cannot be reached ({cut(error.strerror or error)}); "

@@ -31,9 +31,10 @@ from syncd.store.kinds import WRITES_RECORD, Kind
 from syncd.store.planning import ACCOUNT_STATE, DIRECTORY, MISSING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import ColumnElement, Connection, Select, Table
 
 U, I, IK = schema.users, schema.identities, schema.identity_keys
 P, PG, PK = schema.plan_people, schema.plan_grants, schema.plan_keys
@@ -57,6 +58,8 @@ class Batch:
         first: int,
         last: int,
         now: datetime,
+        mappers: Sequence[str],
+        careful: bool,
     ) -> None:
         self.connection = connection
         self.run_id = run_id
@@ -64,15 +67,24 @@ class Batch:
         self.source = source
         self.change_set_id = change_set_id
         self.now = now
+        # The ids of the batch's people lie between these.
+        self.low = self.high = 0
+        # Of the plan's role changes; none when there are no role changes at all.
+        self.mappers = mappers
+        # Look before each write whether somebody else's row stands in its way. A batch of new
+        # people leaves that to the constraints, and is done again carefully if one objects.
+        self.careful = careful
         self.in_range = and_(P.c.run_id == run_id, P.c.number >= first, P.c.number <= last)
         self.rows = and_(self.in_range, P.c.state == "planned")
 
     def apply(self) -> int:
         """Write the batch; return how many of its rows did not hold any more."""
         kinds = self._kinds()
-        conflicts = self._outdated(kinds)
-        if kinds & (Kind.RENAME | Kind.MISSING | Kind.RETURN | Kind.CREATE):
-            conflicts += self._park(kinds)
+        conflicts = 0
+        if self.careful or kinds != Kind.CREATE:
+            conflicts = self._outdated(kinds)
+            if kinds & (Kind.RENAME | Kind.MISSING | Kind.RETURN | Kind.CREATE):
+                conflicts += self._park(kinds)
         if kinds & Kind.DELETE:
             self._delete()
         if kinds & Kind.CREATE:
@@ -83,16 +95,39 @@ class Batch:
         self._identities(kinds)
         if kinds & (Kind.MISSING | Kind.RETURN | Kind.DISABLE | Kind.ENABLE):
             self._restrict(kinds)
-        self._grant()
+        if self.mappers:
+            self._grant(kinds)
         return conflicts
 
     def _kinds(self) -> Kind:
         """Return the union of the kinds in this batch, so that idle statements are not sent."""
-        found = self.connection.scalars(select(P.c.kinds).where(self.rows).distinct())
+        query = (
+            select(P.c.kinds, func.min(P.c.user_id), func.max(P.c.user_id))
+            .where(self.rows)
+            .group_by(P.c.kinds)
+        )
         union = Kind(0)
-        for kinds in found:
+        ids: list[int] = []
+        for kinds, low, high in self.connection.execute(query):
             union |= Kind(kinds)
+            ids += (low, high)
+        self.low, self.high = min(ids, default=0), max(ids, default=0)
         return union
+
+    def _of_batch(
+        self, table: Table, people: ColumnElement[bool] | None = None
+    ) -> ColumnElement[bool]:
+        """Return the condition that picks a plan table's rows about people of this batch.
+
+        IN and not a join, because SQLite would walk the whole plan for each batch; and the range,
+        because PostgreSQL would: people of a batch were numbered together, so it is narrow.
+        """
+        rows = self.rows if people is None else people
+        return and_(
+            table.c.run_id == self.run_id,
+            table.c.user_id.between(self.low, self.high),
+            table.c.user_id.in_(select(P.c.user_id).where(rows)),
+        )
 
     def _having(self, kinds: Kind) -> ColumnElement[bool]:
         return and_(self.rows, P.c.kinds.op("&")(int(kinds)) != 0)
@@ -294,9 +329,8 @@ class Batch:
             lost = select(P.c.user_id).where(
                 self.rows, or_(P.c.fingerprint.is_not(None), P.c.kinds == int(Kind.MISSING))
             )
+            self._unpoint(lost)
             self.connection.execute(delete(IK).where(IK.c.user_id.in_(lost)))
-            self.connection.execute(delete(MR).where(MR.c.kind == "of", MR.c.user_id.in_(lost)))
-            self.connection.execute(update(MR).where(MR.c.user_id.in_(lost)).values(user_id=None))
         columns = ["organization_id", "kind", "key", "user_id"]
         organization = literal(self.organization_id)
         self.connection.execute(
@@ -308,13 +342,22 @@ class Batch:
             insert(IK).from_select(
                 columns,
                 select(organization, PK.c.kind, PK.c.key, PK.c.user_id).where(
-                    PK.c.run_id == self.run_id,
-                    PK.c.user_id.in_(select(P.c.user_id).where(staged)),
+                    self._of_batch(PK, staged)
                 ),
             )
         )
 
         self._references(staged)
+
+    def _unpoint(self, people: Select[tuple[int]]) -> None:
+        """Drop what people said of their containers; containers' own words mean nobody for now."""
+        theirs = and_(
+            MR.c.organization_id == self.organization_id,
+            MR.c.member_key.in_(select(IK.c.key).where(IK.c.user_id.in_(people))),
+            MR.c.user_id.in_(people),
+        )
+        self.connection.execute(delete(MR).where(theirs, MR.c.kind == "of"))
+        self.connection.execute(update(MR).where(theirs).values(user_id=None))
 
     def _references(self, staged: ColumnElement[bool]) -> None:
         """Store what people say of their containers, and find out whom containers mean by them."""
@@ -335,8 +378,17 @@ class Batch:
             PR.c.member_key,
             PR.c.value,
             PR.c.user_id,
-        ).where(PR.c.run_id == self.run_id, PR.c.user_id.in_(select(P.c.user_id).where(staged)))
+        ).where(self._of_batch(PR, staged))
         self.connection.execute(insert(MR).from_select(columns, query))
+        # Their own key among the others, so that what they said is found again without an index.
+        self.connection.execute(
+            insert(IK).from_select(
+                ["organization_id", "kind", "key", "user_id"],
+                select(literal(self.organization_id), literal("of"), PR.c.member_key, PR.c.user_id)
+                .where(self._of_batch(PR, staged))
+                .distinct(),
+            )
+        )
         waiting = (
             select(literal(1))
             .where(MR.c.organization_id == self.organization_id, MR.c.user_id.is_(None))
@@ -455,23 +507,22 @@ class Batch:
     def _delete(self) -> None:
         """Purge people for good; what remains is that somebody was purged, and when."""
         ids = list(self.connection.scalars(self._ids(Kind.DELETE)))
+        self._unpoint(self._ids(Kind.DELETE))
         for table in (G, X, IK, I, J):
             self.connection.execute(delete(table).where(table.c.user_id.in_(ids)))
-        self.connection.execute(delete(MR).where(MR.c.kind == "of", MR.c.user_id.in_(ids)))
-        self.connection.execute(update(MR).where(MR.c.user_id.in_(ids)).values(user_id=None))
         self.connection.execute(delete(U).where(U.c.id.in_(ids)))
         self._journal(self._having(Kind.DELETE), "delete")
 
-    def _grant(self) -> None:
-        # Written with IN and not as a join: SQLite would walk the whole plan for each batch.
-        mine = and_(
-            PG.c.run_id == self.run_id, PG.c.user_id.in_(select(P.c.user_id).where(self.rows))
-        )
-        counted = select(PG.c.granted, func.count()).where(mine).group_by(PG.c.granted)
-        counts = {bool(granted): count for granted, count in self.connection.execute(counted)}
-        if not counts:
-            return
-        if counts.get(False):
+    def _grant(self, kinds: Kind) -> None:
+        mine = self._of_batch(PG)
+        granting = select(
+            PG.c.user_id,
+            PG.c.role_id,
+            PG.c.mapper,
+            literal(self.organization_id),
+            PG.c.run_id,
+        ).where(mine, PG.c.granted)
+        if kinds != Kind.CREATE:
             revoked = exists().where(
                 PG.c.run_id == self.run_id,
                 PG.c.user_id == G.c.user_id,
@@ -481,28 +532,20 @@ class Batch:
             )
             ids = select(PG.c.user_id).where(mine, ~PG.c.granted)
             self.connection.execute(delete(G).where(G.c.user_id.in_(ids), revoked))
-        if counts.get(True):
             present = exists().where(
                 G.c.user_id == PG.c.user_id,
                 G.c.role_id == PG.c.role_id,
                 G.c.source == PG.c.mapper,
             )
-            query = select(
-                PG.c.user_id,
-                PG.c.role_id,
-                PG.c.mapper,
-                literal(self.organization_id),
-                PG.c.run_id,
-            ).where(mine, PG.c.granted, ~present)
-            columns = ["user_id", "role_id", "source", "organization_id", "run_id"]
-            self.connection.execute(insert(G).from_select(columns, query))
+            granting = granting.where(~present)
+        columns = ["user_id", "role_id", "source", "organization_id", "run_id"]
+        self.connection.execute(insert(G).from_select(columns, granting))
         self._journal_grants(mine)
 
     def _journal_grants(self, mine: ColumnElement[bool]) -> None:
-        """One row a person: role ids and mappers granted and revoked."""
-        mappers = self.connection.scalars(select(PG.c.mapper).where(mine).distinct()).all()
+        """Write one row a person: role ids and mappers granted and revoked."""
         quoted = case(
-            *((PG.c.mapper == mapper, literal(json.dumps(mapper))) for mapper in mappers),
+            *((PG.c.mapper == mapper, literal(json.dumps(mapper))) for mapper in self.mappers),
             else_="null",
         )
         pair = literal("[").concat(cast(PG.c.role_id, Text)).concat(",").concat(quoted).concat("]")

@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 CT, MR = schema.containers, schema.membership_refs
 R, C, A = schema.stage_refs, schema.stage_containers, schema.stage_absent
 SEEN = schema.stage_seen
 I, IK = schema.identities, schema.identity_keys
 
-CONTAINERS_PER_TRANSACTION = 50
+CONTAINERS_PER_TRANSACTION = 100
 
 
 def last_container(connection: Connection, run_id: int) -> int:
@@ -45,8 +45,26 @@ def last_container(connection: Connection, run_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def has_shared_keys(connection: Connection, organization_id: str) -> bool:
+    """Tell whether containers may mean several people by one key (a UID that is not unique)."""
+    query = (
+        select(IK.c.key)
+        .where(IK.c.organization_id == organization_id)
+        .group_by(IK.c.kind, IK.c.key)
+        .having(func.count() > 1)
+        .limit(1)
+    )
+    return connection.execute(query).first() is not None
+
+
 def settle_containers(
-    connection: Connection, organization_id: str, run_id: int, first: int, last: int
+    connection: Connection,
+    organization_id: str,
+    run_id: int,
+    *,
+    first: int,
+    last: int,
+    shared_keys: bool,
 ) -> None:
     """Store the staged containers ``first`` to ``last`` and what they say of their members.
 
@@ -113,15 +131,14 @@ def settle_containers(
             ),
             replaced,
         )
-    resolved = (
-        select(func.min(IK.c.user_id))
-        .where(
-            IK.c.organization_id == organization_id,
-            IK.c.kind == R.c.kind,
-            IK.c.key == R.c.member_key,
-        )
-        .scalar_subquery()
+    named = and_(
+        IK.c.organization_id == organization_id,
+        IK.c.kind == R.c.kind,
+        IK.c.key == R.c.member_key,
     )
+    resolved: ColumnElement[int] = IK.c.user_id
+    if shared_keys:
+        resolved = select(func.min(IK.c.user_id)).where(named).correlate(R).scalar_subquery()
     there = exists().where(
         MR.c.organization_id == organization_id,
         MR.c.mapper == R.c.mapper,
@@ -138,12 +155,16 @@ def settle_containers(
         R.c.member_key,
         R.c.value,
         resolved,
-    ).where(
+    )
+    query = query.select_from(R) if shared_keys else query.select_from(R).outerjoin(IK, named)
+    query = query.where(
         R.c.run_id == run_id,
         R.c.number >= first,
         R.c.number <= last,
         or_(R.c.number.not_in(torn), ~there),
     )
+    # In the order of the key, so that neighbours go to one page.
+    query = query.order_by(R.c.mapper, R.c.container_key, R.c.kind, R.c.member_key)
     connection.execute(insert(MR).from_select(_REF_COLUMNS, query))
 
 
@@ -196,6 +217,17 @@ def settle_digests(connection: Connection, organization_id: str, source: str, ru
             SEEN.c.run_id == run_id,
         )
         .values(digest=SEEN.c.digest)
+    )
+
+
+def look_again(connection: Connection, source: str, run_id: int) -> None:
+    """Let the next run take those for changed about whom this one left something undone."""
+    M = schema.stage_marks
+    withheld = select(M.c.user_id).where(M.c.run_id == run_id, M.c.mark == "withheld")
+    connection.execute(
+        update(I)
+        .where(I.c.source == source, I.c.user_id.in_(withheld))
+        .values(digest=None, fingerprint=b"")
     )
 
 

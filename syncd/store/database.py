@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import QueuePool
 
-from syncd.errors import StoreError, StoreUnavailable, cut
+from syncd.errors import ConstraintViolated, StoreError, StoreUnavailable, cut
 from syncd.store import schema
 
 if TYPE_CHECKING:
@@ -74,8 +74,12 @@ class Database:
         self.stage_path = path.with_name(f"{path.name}-{stage}")
         engine = sqlalchemy.create_engine(
             self.url,
-            poolclass=NullPool,
-            connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+            # Kept open: closing the last connection makes SQLite write its whole log back.
+            poolclass=QueuePool,
+            pool_size=2,
+            # An operator may set another one: sqlite:///PATH?timeout=SECONDS.
+            connect_args={"check_same_thread": False}
+            | ({} if "timeout" in self.url.query else {"timeout": BUSY_TIMEOUT_SECONDS}),
         )
 
         @event.listens_for(engine, "connect")
@@ -84,11 +88,13 @@ class Database:
             connection.isolation_level = None
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA cache_size = -16000")
+            connection.execute("PRAGMA cache_size = -24000")
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
             connection.execute("ATTACH DATABASE ? AS stage", (str(self.stage_path),))
             # The stage is worth nothing after a power cut: it is filled anew by the next run.
             connection.execute("PRAGMA stage.journal_mode = WAL")
             connection.execute("PRAGMA stage.synchronous = OFF")
+            connection.execute("PRAGMA stage.cache_size = -16000")
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
@@ -108,7 +114,23 @@ class Database:
             max_overflow=8,
             connect_args={"connect_timeout": 10, "application_name": "syncd"},
         )
+        # As on SQLite, whoever holds a lock for ever must not hold a sync for ever. An operator may
+        # set another one: ?options=-c%20lock_timeout=SECONDSs.
+        if "lock_timeout" not in str(url.query.get("options", "")):
+
+            @event.listens_for(engine, "connect")
+            def connect(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
+                connection.autocommit = True
+                connection.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_SECONDS}s'")
+                connection.autocommit = False
+
         return engine.execution_options(schema_translate_map={schema.STAGE: None})
+
+    def ensure_stage(self) -> None:
+        """Make sure that SQLite's stage is there: a restored store comes without its own."""
+        if self.stage_path is not None:
+            with self.stage() as connection:
+                schema.stage_metadata.create_all(connection)
 
     def empty_stage(self) -> None:
         """Throw SQLite's attached stage away and make it anew; the caller holds the lease."""
@@ -138,6 +160,18 @@ class Database:
                 yield writing
 
     @contextlib.contextmanager
+    def write_ahead(self) -> Iterator[Connection]:
+        """Yield a write transaction whose commit need not be on disk yet when it returns.
+
+        Commits reach the disk in order: a later ``write`` takes these with it, and a crash before
+        that loses the newest of them whole, as if they had not been made.
+        """
+        with self.write() as connection:
+            if self.dialect == "postgresql":
+                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            yield connection
+
+    @contextlib.contextmanager
     def stage(self) -> Iterator[Connection]:
         """Yield a connection in a transaction that writes the stage only."""
         with self.translated(), self.engine.connect() as connection, connection.begin():
@@ -147,15 +181,28 @@ class Database:
         """Tell the planner what has just been filled."""
         if self.dialect == "sqlite":
             connection.exec_driver_sql("PRAGMA analysis_limit = 400")
+        else:
+            # A tenth of the usual sample: these tables are even, and there are many of them.
+            connection.exec_driver_sql("SET LOCAL default_statistics_target = 10")
         for table in tables:
             name = f"{table.schema}." if table.schema and self.dialect == "sqlite" else ""
             connection.exec_driver_sql(f"ANALYZE {name}{table.name}")
+
+    def give_room(self, connection: Connection) -> None:
+        """Let PostgreSQL sort and join what a plan is made of in memory, for this transaction."""
+        if self.dialect == "postgresql":
+            connection.exec_driver_sql("SET LOCAL work_mem = '64MB'")
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
         """Turn what the database and its driver raise into the project's errors."""
         try:
             yield
+        except sqlalchemy.exc.IntegrityError as error:
+            message = (
+                f"the store {self.name} has another writer's row in the way: {cut(error.orig)}"
+            )
+            raise ConstraintViolated(message) from error
         except sqlalchemy.exc.DBAPIError as error:
             raise self._error(error.orig or error) from error
         except sqlalchemy.exc.SQLAlchemyError as error:
@@ -174,10 +221,20 @@ class Database:
         low = text.lower()
         advice = "see the database's own log"
         unavailable = True
-        if "locked" in low or "busy" in low:
+        if "locked" in low or "busy" in low or "lock timeout" in low:
             advice = "another process holds it; wait for it to end, or find it with `syncd status`"
         elif "readonly" in low or "read-only" in low or "read only" in low:
-            advice = "give this user the right to write the file and its folder"
+            advice = (
+                "give this user the right to write the file and its folder"
+                if self.dialect == "sqlite"
+                else "let store.url name a database that may be written, not a standby"
+            )
+        elif "disk i/o error" in low:
+            # Also what SQLite says of a file that has reached the largest size allowed.
+            advice = "look at the disk, its free space and this user's limits, then run again"
+        elif self.dialect == "postgresql" and "permission denied" in low:
+            advice = "give the role in store.url the right to it"
+            unavailable = False
         elif "full" in low or "no space" in low:
             advice = "free some space on its disk and run again; nothing is lost"
         elif "unable to open" in low or isinstance(error, PermissionError):

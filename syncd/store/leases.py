@@ -12,7 +12,7 @@ import socket
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import func, insert, select, update
 
@@ -41,6 +41,11 @@ class Lease:
 
     def __enter__(self) -> Self:
         self.acquire()
+        try:
+            self.database.ensure_stage()
+        except BaseException:
+            self.release()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,7 +74,7 @@ class Lease:
                     )
                 )
             else:
-                if row.expires_at > now and not _is_dead(row.process_id, row.boot_id):
+                if is_held(connection, row, now):
                     message = (
                         f"{row.holder} has been syncing {self.organization_id} since "
                         f"{row.acquired_at:%Y-%m-%d %H:%M:%S}Z; wait for it, or see `syncd status`"
@@ -130,6 +135,20 @@ class Lease:
             except StoreError:
                 # The next batch finds out whether the lease still stands.
                 continue
+
+
+def is_held(connection: Connection, row: Any, now: datetime) -> bool:  # noqa: ANN401 - a row
+    """Tell whether a lease stands.
+
+    A heartbeat keeps it on PostgreSQL. SQLite has one writer at a time, whom a heartbeat would have
+    to wait for, so there the process itself does.
+    """
+    if row.process_id is None or _is_dead(row.process_id, row.boot_id):
+        return False
+    if connection.dialect.name == "sqlite" and row.boot_id is not None:
+        alive = _process_identity(row.process_id) == row.boot_id
+        return alive or bool(row.expires_at > now)
+    return bool(row.expires_at > now)
 
 
 def clock(connection: Connection) -> datetime:

@@ -13,7 +13,7 @@ from sqlalchemy import and_, func, insert, or_, select, update
 
 from syncd.records import fold
 from syncd.store import runs, schema
-from syncd.store.leases import clock
+from syncd.store.leases import clock, is_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -226,6 +226,11 @@ class People:
                         CT.c.organization_id == self.organization_id,
                         CT.c.mapper == source,
                         CT.c.role_id == role_id,
+                        MR.c.member_key.in_(
+                            select(schema.identity_keys.c.key).where(
+                                schema.identity_keys.c.user_id == user_id
+                            )
+                        ),
                         MR.c.user_id == user_id,
                     )
                     .order_by(CT.c.dn)
@@ -391,8 +396,8 @@ class People:
                 select(L).where(L.c.organization_id == self.organization_id)
             ).one_or_none()
             now = clock(connection)
-        if lease is not None and (lease.expires_at <= now or lease.process_id is None):
-            lease = None
+            if lease is not None and not is_held(connection, lease, now):
+                lease = None
         return {
             "last_run": run_shape(last) if last else None,
             "next": None,

@@ -24,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from syncd.records import batched
 from syncd.store import schema
 from syncd.store.kinds import Kind
 from syncd.store.staging import allocate
@@ -42,9 +43,13 @@ U, I, IK = schema.users, schema.identities, schema.identity_keys
 SR = schema.stage_roles
 P, PG, PK = schema.plan_people, schema.plan_grants, schema.plan_keys
 
+# Values in one statement: SQLite takes 32,766 and PostgreSQL 65,535 of them.
+IN_LIST = 500
 ACCOUNT_STATE = "account-state"
 DIRECTORY = "directory"
 MISSING = "missing"
+# A mark: something was left as it was that the directory has otherwise.
+WITHHELD = "withheld"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +90,7 @@ def make_plan(database: Database, scope: PlanScope) -> list[NameConflict]:
         ):
             return []
     with database.write() as connection:
+        database.give_room(connection)
         database.analyze(connection, S, K, R, C, A, M)
         conflicts = settle_names(connection, scope)
         plan_people(connection, scope)
@@ -134,7 +140,6 @@ def settle_names(connection: Connection, scope: PlanScope) -> list[NameConflict]
                 )
             known = [conflict.user_id for conflict in found[start : start + 500] if conflict.known]
             mark(connection, scope.run_id, known, "protected")
-    _mark_movers(connection, scope)
     return conflicts
 
 
@@ -142,11 +147,15 @@ def mark(connection: Connection, run_id: int, ids: Sequence[int], name: str) -> 
     """Mark people of this run; marking twice is marking once."""
     if not ids:
         return
-    there = set(
-        connection.scalars(
-            select(M.c.user_id).where(M.c.run_id == run_id, M.c.mark == name, M.c.user_id.in_(ids))
+    there: set[int] = set()
+    for part in batched(ids, IN_LIST):
+        there.update(
+            connection.scalars(
+                select(M.c.user_id).where(
+                    M.c.run_id == run_id, M.c.mark == name, M.c.user_id.in_(part)
+                )
+            )
         )
-    )
     rows = [
         {"run_id": run_id, "user_id": user_id, "mark": name} for user_id in sorted(set(ids) - there)
     ]
@@ -186,8 +195,8 @@ def _taken(scope: PlanScope) -> Select[tuple[int, bool, str, str, str, str]]:
     return _candidate(scope).where(holder)
 
 
-def _mark_movers(connection: Connection, scope: PlanScope) -> None:
-    """Find the people between whom a name changes hands."""
+def _mark_movers(connection: Connection, scope: PlanScope) -> bool:
+    """Mark the people between whom a name changes hands; tell whether there are any."""
     holder = U.alias("holder")
     pairs = connection.execute(
         select(S.c.user_id, holder.c.id)
@@ -203,6 +212,7 @@ def _mark_movers(connection: Connection, scope: PlanScope) -> None:
         .where(S.c.run_id == scope.run_id)
     ).all()
     mark(connection, scope.run_id, [user_id for pair in pairs for user_id in pair], "mover")
+    return bool(pairs)
 
 
 def _bit(kind: Kind, condition: ColumnElement[bool]) -> ColumnElement[int]:
@@ -213,9 +223,8 @@ def _differs(new: ColumnElement[object], old: ColumnElement[object]) -> ColumnEl
     return new.is_distinct_from(old)
 
 
-def _position(scope: PlanScope, user_id: ColumnElement[int]) -> ColumnElement[int]:
-    moves = exists().where(M.c.run_id == scope.run_id, M.c.user_id == user_id, M.c.mark == "mover")
-    return case((moves, 0), else_=1)
+def _moves(scope: PlanScope, user_id: ColumnElement[int]) -> ColumnElement[bool]:
+    return exists().where(M.c.run_id == scope.run_id, M.c.user_id == user_id, M.c.mark == "mover")
 
 
 def _restricted(source: str, reason: str | None = None) -> ColumnElement[bool]:
@@ -255,7 +264,12 @@ def plan_people(connection: Connection, scope: PlanScope) -> None:
         S.c.email_verified,
         and_(U.c.email_verified.is_not(None), U.c.email_verified, S.c.email_key == U.c.email_key),
     )
-    number = func.row_number().over(order_by=(_position(scope, S.c.user_id), S.c.user_id))
+    number: ColumnElement[int] = S.c.number
+    if _mark_movers(connection, scope):
+        _plan_missing(connection, scope, _moves(scope, U.c.id))
+        number = _next_number(connection, scope) + func.row_number().over(
+            order_by=(case((_moves(scope, S.c.user_id), 0), else_=1), S.c.user_id)
+        )
     query = (
         select(
             S.c.run_id,
@@ -361,25 +375,25 @@ def _next_number(connection: Connection, scope: PlanScope) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def plan_absent(connection: Connection, scope: PlanScope) -> None:
-    """Plan the restriction "missing" for the absent, and the purge of those long gone."""
-    columns = [
-        "run_id",
-        "number",
-        "user_id",
-        "external_id",
-        "kinds",
-        "version",
-        "cause",
-        "username",
-        "old_dn",
-    ]
-    identity = and_(I.c.user_id == U.c.id, I.c.source == scope.source)
+_ABSENT_COLUMNS = [
+    "run_id",
+    "number",
+    "user_id",
+    "external_id",
+    "kinds",
+    "version",
+    "cause",
+    "username",
+    "old_dn",
+]
+
+
+def _plan_missing(connection: Connection, scope: PlanScope, who: ColumnElement[bool]) -> None:
     base = _next_number(connection, scope)
     missing = (
         select(
             literal(scope.run_id),
-            base + func.row_number().over(order_by=(_position(scope, U.c.id), U.c.id)),
+            base + func.row_number().over(order_by=U.c.id),
             U.c.id,
             I.c.external_id,
             literal(int(Kind.MISSING)),
@@ -390,10 +404,18 @@ def plan_absent(connection: Connection, scope: PlanScope) -> None:
         )
         .select_from(A)
         .join(U, U.c.id == A.c.user_id)
-        .join(I, identity)
-        .where(A.c.run_id == scope.run_id, U.c.living)
+        .join(I, and_(I.c.user_id == U.c.id, I.c.source == scope.source))
+        .where(A.c.run_id == scope.run_id, U.c.living, who)
     )
-    connection.execute(insert(P).from_select(columns, missing))
+    connection.execute(insert(P).from_select(_ABSENT_COLUMNS, missing))
+
+
+def plan_absent(connection: Connection, scope: PlanScope) -> None:
+    """Plan the restriction "missing" for the absent, and the purge of those long gone.
+
+    Those whose names change hands stand at the plan's beginning already.
+    """
+    _plan_missing(connection, scope, ~_moves(scope, U.c.id))
     if scope.purge_before is None:
         return
     table = schema.restrictions
@@ -413,7 +435,7 @@ def plan_absent(connection: Connection, scope: PlanScope) -> None:
         )
         .select_from(table)
         .join(U, U.c.id == table.c.user_id)
-        .join(I, identity)
+        .join(I, and_(I.c.user_id == U.c.id, I.c.source == scope.source))
         .where(
             table.c.organization_id == scope.organization_id,
             table.c.source == DIRECTORY,
@@ -422,7 +444,7 @@ def plan_absent(connection: Connection, scope: PlanScope) -> None:
             ~back,
         )
     )
-    connection.execute(insert(P).from_select(columns, purged))
+    connection.execute(insert(P).from_select(_ABSENT_COLUMNS, purged))
 
 
 def plan_roles(connection: Connection, scope: PlanScope) -> None:
@@ -479,13 +501,29 @@ def plan_grants(database: Database, connection: Connection, scope: PlanScope) ->
         return
     roles = _stage_roles(connection, scope)
     database.analyze(connection, SR)
-    _desire(connection, scope, roles=roles)
-    database.analyze(connection, D)
     G = schema.grants
+    columns = ["run_id", "user_id", "role_id", "mapper", "granted"]
+    owned = and_(G.c.organization_id == scope.organization_id, G.c.source.in_(scope.mappers))
+    if connection.execute(select(G.c.user_id).where(owned).limit(1)).first() is None:
+        # Nobody holds anything yet: what is wanted is the difference.
+        wanted = union_all(*_branches(scope, roles=roles)).subquery()
+        query = select(
+            literal(scope.run_id), wanted.c[0], wanted.c[1], wanted.c[2], literal(True)
+        ).distinct()
+        connection.execute(insert(PG).from_select(columns, query))
+        _number_the_rest(connection, scope)
+        return
+    for branch in _branches(scope, roles=roles):
+        rows = branch.subquery()
+        connection.execute(
+            insert(D).from_select(
+                columns[:4], select(literal(scope.run_id), rows.c[0], rows.c[1], rows.c[2])
+            )
+        )
+    database.analyze(connection, D)
     held = exists().where(
         G.c.user_id == D.c.user_id, G.c.role_id == D.c.role_id, G.c.source == D.c.mapper
     )
-    columns = ["run_id", "user_id", "role_id", "mapper", "granted"]
     connection.execute(
         insert(PG).from_select(
             columns,
@@ -496,28 +534,12 @@ def plan_grants(database: Database, connection: Connection, scope: PlanScope) ->
     )
     if scope.revoking:
         connection.execute(insert(PG).from_select(columns, _revocations(scope)))
+    _mark_withheld(connection, scope)
     _number_the_rest(connection, scope)
 
 
 def _revocations(scope: PlanScope) -> Select[tuple[int, int, int, str, bool]]:
     G = schema.grants
-    desired = exists().where(
-        D.c.run_id == scope.run_id,
-        D.c.user_id == G.c.user_id,
-        D.c.role_id == G.c.role_id,
-        D.c.mapper == G.c.source,
-    )
-    protected = exists().where(
-        M.c.run_id == scope.run_id, M.c.user_id == G.c.user_id, M.c.mark == "protected"
-    )
-    absent = exists().where(A.c.run_id == scope.run_id, A.c.user_id == G.c.user_id)
-    # A container whose members were not read whole takes nobody's role away.
-    torn = exists().where(
-        C.c.run_id == scope.run_id,
-        C.c.mapper == G.c.source,
-        C.c.role_id == G.c.role_id,
-        ~C.c.whole,
-    )
     return (
         select(
             literal(scope.run_id),
@@ -528,15 +550,61 @@ def _revocations(scope: PlanScope) -> Select[tuple[int, int, int, str, bool]]:
         )
         .join(U, U.c.id == G.c.user_id)
         .where(
-            G.c.organization_id == scope.organization_id,
+            _undesired(scope),
             G.c.source.in_(scope.revoking),
-            U.c.living,
-            or_(_staged(scope, G.c.user_id), G.c.role_id.in_(_affected_roles(scope))),
-            ~desired,
-            ~protected,
-            ~absent,
-            ~torn,
+            ~_protected(scope, G.c.user_id),
         )
+    )
+
+
+def _mark_withheld(connection: Connection, scope: PlanScope) -> None:
+    """Mark those who keep a role for now although the directory does not give it to them."""
+    G = schema.grants
+    guarded = select(M.c.user_id).where(M.c.run_id == scope.run_id, M.c.mark == "protected")
+    if set(scope.mappers) <= set(scope.revoking) and not connection.scalar(guarded.limit(1)):
+        return
+    query = (
+        select(literal(scope.run_id), G.c.user_id, literal(WITHHELD))
+        .join(U, U.c.id == G.c.user_id)
+        .where(
+            _undesired(scope),
+            or_(G.c.source.not_in(scope.revoking), _protected(scope, G.c.user_id)),
+        )
+        .distinct()
+    )
+    connection.execute(insert(M).from_select(["run_id", "user_id", "mark"], query))
+
+
+def _undesired(scope: PlanScope) -> ColumnElement[bool]:
+    """Return what tells the grants that the directory does not give, of all that this run saw."""
+    G = schema.grants
+    desired = exists().where(
+        D.c.run_id == scope.run_id,
+        D.c.user_id == G.c.user_id,
+        D.c.role_id == G.c.role_id,
+        D.c.mapper == G.c.source,
+    )
+    # A container whose members were not read whole takes nobody's role away.
+    torn = exists().where(
+        C.c.run_id == scope.run_id,
+        C.c.mapper == G.c.source,
+        C.c.role_id == G.c.role_id,
+        ~C.c.whole,
+    )
+    return and_(
+        G.c.organization_id == scope.organization_id,
+        G.c.source.in_(scope.mappers),
+        U.c.living,
+        or_(_staged(scope, G.c.user_id), G.c.role_id.in_(_affected_roles(scope))),
+        ~desired,
+        ~_gone(scope, G.c.user_id),
+        ~torn,
+    )
+
+
+def _protected(scope: PlanScope, user_id: ColumnElement[int]) -> ColumnElement[bool]:
+    return exists().where(
+        M.c.run_id == scope.run_id, M.c.user_id == user_id, M.c.mark == "protected"
     )
 
 
@@ -575,8 +643,12 @@ def _affected_roles(scope: PlanScope) -> Select[tuple[int]]:
     return select(SR.c.role_id).where(SR.c.run_id == scope.run_id)
 
 
-def _desire(connection: Connection, scope: PlanScope, *, roles: bool) -> None:
-    """Collect (person, role, mapper) as the directory wants it, for all that this run bears on."""
+def _branches(scope: PlanScope, *, roles: bool) -> list[Select[tuple[int, int, str]]]:
+    """Return queries that yield (person, role, mapper) as the directory wants it.
+
+    Together they cover everything that this run bears on: people of the stage, changed containers,
+    and, when there are ``roles`` that it bears on, whatever else grants those.
+    """
     CT, MR = schema.containers, schema.membership_refs
     run, organization = scope.run_id, scope.organization_id
     restaged = exists().where(
@@ -690,12 +762,7 @@ def _desire(connection: Connection, scope: PlanScope, *, roles: bool) -> None:
             ~_gone(scope, MR.c.user_id),
         ),
     ]
-    columns = ["run_id", "user_id", "role_id", "mapper"]
-    for branch in [*branches, *(of_roles if roles else ())]:
-        rows = branch.subquery()
-        connection.execute(
-            insert(D).from_select(columns, select(literal(run), rows.c[0], rows.c[1], rows.c[2]))
-        )
+    return [*branches, *(of_roles if roles else ())]
 
 
 def _number_the_rest(connection: Connection, scope: PlanScope) -> None:

@@ -153,6 +153,12 @@ def last_number(connection: Connection, run_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def planned_mappers(connection: Connection, run_id: int) -> list[str]:
+    """Return the mappers whose roles a plan grants or takes."""
+    query = select(PG.c.mapper).where(PG.c.run_id == run_id).distinct().order_by(PG.c.mapper)
+    return list(connection.scalars(query))
+
+
 def movers(connection: Connection, run_id: int) -> int:
     """Return how many rows at the plan's beginning belong into one transaction."""
     marks = schema.stage_marks
@@ -179,8 +185,7 @@ def counts(connection: Connection, run_id: int) -> PlanCounts:
         if state != "planned":
             conflicts += count
             continue
-        if kinds:
-            rows += count
+        rows += count
         for kind, name in NAMES.items():
             if kinds & kind:
                 by_kind[name] += count

@@ -222,14 +222,13 @@ membership_refs = Table(
     # Who that is, null while nobody known has this key.
     Column("user_id", BigInteger),
     PrimaryKeyConstraint("organization_id", "mapper", "container_key", "kind", "member_key"),
-    Index(None, "organization_id", "member_key"),
+    Index(None, "member_key"),
     Index(
         "ix_membership_refs_unresolved",
         "organization_id",
         sqlite_where=text("user_id IS NULL"),
         postgresql_where=text("user_id IS NULL"),
     ),
-    Index(None, "user_id"),
     sqlite_with_rowid=False,
 )
 
@@ -503,7 +502,6 @@ stage_keys = Table(
     Column("kind", Text, nullable=False),
     Column("key", LargeBinary, nullable=False),
     Column("user_id", BigInteger, nullable=False),
-    Index("ix_stage_keys_key", "run_id", "key"),
 )
 
 stage_refs = Table(
@@ -583,8 +581,9 @@ stage_desired = Table(
     Index("ix_stage_desired_user", "run_id", "user_id"),
 )
 
-# Marks on people of this run: "protected" (an unreadable entry may be theirs) and "mover" (their
-# name changes hands, so they go in one transaction).
+# Marks on people of this run: "protected" (an unreadable entry may be theirs), "mover" (their name
+# changes hands, so they go in one transaction) and "withheld" (they keep a role for now that the
+# directory does not give them, so the next run looks at them again).
 stage_marks = Table(
     "stage_marks",
     stage_metadata,

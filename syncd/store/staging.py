@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select, update
 
+from syncd.records import batched
 from syncd.store import schema
 from syncd.store.database import driver
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Select, Table
 
     from syncd.store.database import Database
+
+
+# More than a page of any server, fewer than a statement of any database takes.
+IN_LIST = 10_000
 
 
 class StoredPerson(NamedTuple):
@@ -123,10 +128,30 @@ def load_container_digests(
     return DigestTable(digests, ids), keys
 
 
+def is_empty(connection: Connection, organization: str, source: str) -> bool:
+    """Tell whether nobody of a source is stored."""
+    identities = schema.identities
+    query = (
+        select(identities.c.user_id)
+        .where(identities.c.organization_id == organization, identities.c.source == source)
+        .limit(1)
+    )
+    return connection.execute(query).first() is None
+
+
 def stored_people(
     connection: Connection, organization: str, source: str, external_ids: Sequence[str]
 ) -> dict[str, StoredPerson]:
-    """Read what is stored of the people with these external ids, in one query."""
+    """Read what is stored of the people with these external ids, in one query or very few."""
+    found: dict[str, StoredPerson] = {}
+    for part in batched(external_ids, IN_LIST):
+        found |= _stored_people(connection, organization, source, part)
+    return found
+
+
+def _stored_people(
+    connection: Connection, organization: str, source: str, external_ids: Sequence[str]
+) -> dict[str, StoredPerson]:
     identities, users = schema.identities, schema.users
     query = (
         select(

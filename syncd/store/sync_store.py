@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, delete, exists, func, insert, literal, or_, select, update
 
+from syncd.errors import ConstraintViolated
 from syncd.records import key_of
 from syncd.store import books, planning, runs, schema, staging
 from syncd.store.applying import Batch
@@ -61,6 +62,8 @@ class SyncStore:
         self.lease = Lease(database, organization_id)
         self._ids = iter(range(0))
         self._staged = 0
+        # Whether the run began with nobody stored; only a run adds people of a source.
+        self._nobody: bool | None = None
 
     # --- beginning ------------------------------------------------------------------------
 
@@ -74,6 +77,7 @@ class SyncStore:
     def begin_run(self, mode: str, *, dry: bool) -> int:
         """Write a new run down and empty the stage of what earlier ones left there."""
         run_id = runs.begin(self.database, self.organization_id, mode, dry=dry)
+        self._nobody = None
         table = schema.runs
         with self.database.read() as connection:
             # The stage of a plan that waits for approval says what that plan rests on.
@@ -146,6 +150,10 @@ class SyncStore:
     def stored_people(self, external_ids: Sequence[str]) -> dict[str, StoredPerson]:
         """Read what is stored of these people."""
         with self.database.read() as connection:
+            if self._nobody is None:
+                self._nobody = staging.is_empty(connection, self.organization_id, self.source)
+            if self._nobody:
+                return {}
             return staging.stored_people(
                 connection, self.organization_id, self.source, external_ids
             )
@@ -488,6 +496,13 @@ class SyncStore:
         with self.database.read() as connection:
             return runs.counts(connection, run_id)
 
+    def conflicts(self, run_id: int) -> int:
+        """Return how many people of a plan were left out when it was applied."""
+        P = schema.plan_people
+        with self.database.read() as connection:
+            query = select(func.count()).where(P.c.run_id == run_id, P.c.state != "planned")
+            return int(connection.execute(query).scalar_one())
+
     def shrinking_roles(self, run_id: int) -> list[tuple[str, int, int]]:
         """Return (role, members that would go, members now) of roles that lose somebody."""
         with self.database.read() as connection:
@@ -514,25 +529,42 @@ class SyncStore:
             ).one()
             total = runs.last_number(connection, run_id)
             together = runs.movers(connection, run_id)
+            mappers = runs.planned_mappers(connection, run_id)
         while done < total:
-            last = min(
-                max(together, done + batch_size) if done < together else done + batch_size, total
-            )
-            with self.database.write() as connection:
-                self.lease.hold(connection)
-                Batch(
-                    connection,
-                    run_id=run_id,
-                    organization_id=self.organization_id,
-                    source=self.source,
-                    change_set_id=change_set_id,
-                    first=done + 1,
-                    last=last,
-                    now=clock(connection),
-                ).apply()
-                runs.set_status(connection, run_id, "applying", applied_number=last)
+            step = max(together - done, batch_size) if done < together else batch_size
+            last = min(done + step, total)
+            try:
+                self._apply_batch(run_id, change_set_id, done + 1, last, mappers, careful=False)
+            except ConstraintViolated:
+                self._apply_batch(run_id, change_set_id, done + 1, last, mappers, careful=True)
             done = last
             yield done, total
+
+    def _apply_batch(
+        self,
+        run_id: int,
+        change_set_id: int,
+        first: int,
+        last: int,
+        mappers: Sequence[str],
+        *,
+        careful: bool,
+    ) -> None:
+        with self.database.write_ahead() as connection:
+            self.lease.hold(connection)
+            Batch(
+                connection,
+                run_id=run_id,
+                organization_id=self.organization_id,
+                source=self.source,
+                change_set_id=change_set_id,
+                first=first,
+                last=last,
+                now=clock(connection),
+                mappers=mappers,
+                careful=careful,
+            ).apply()
+            runs.set_status(connection, run_id, "applying", applied_number=last)
 
     def plan_rows(self, run_id: int, after: int, count: int) -> list[PlanRow]:
         """Return the next rows of a plan, to see whether they still hold."""
@@ -565,10 +597,15 @@ class SyncStore:
         P = schema.plan_people
         with self.database.write() as connection:
             for start in range(0, len(numbers), IN_LIST):
+                rows = and_(P.c.run_id == run_id, P.c.number.in_(numbers[start : start + IN_LIST]))
+                connection.execute(update(P).where(rows).values(state="stale"))
                 connection.execute(
-                    update(P)
-                    .where(P.c.run_id == run_id, P.c.number.in_(numbers[start : start + IN_LIST]))
-                    .values(state="stale")
+                    update(I)
+                    .where(
+                        I.c.source == self.source,
+                        I.c.user_id.in_(select(P.c.user_id).where(rows)),
+                    )
+                    .values(digest=None, fingerprint=b"")
                 )
 
     def staged_containers(self, run_id: int) -> list[tuple[str, str, int | None]]:
@@ -579,8 +616,17 @@ class SyncStore:
 
     def drop_grants(self, run_id: int, mapper: str) -> int:
         """Take a mapper's grants and revocations out of a plan; return how many there were."""
-        PG = schema.plan_grants
+        PG, M = schema.plan_grants, schema.stage_marks
+        marked = exists().where(
+            M.c.run_id == run_id, M.c.user_id == PG.c.user_id, M.c.mark == planning.WITHHELD
+        )
+        theirs = (
+            select(PG.c.run_id, PG.c.user_id, literal(planning.WITHHELD))
+            .where(PG.c.run_id == run_id, PG.c.mapper == mapper, ~marked)
+            .distinct()
+        )
         with self.database.write() as connection:
+            connection.execute(insert(M).from_select(["run_id", "user_id", "mark"], theirs))
             return connection.execute(
                 delete(PG).where(PG.c.run_id == run_id, PG.c.mapper == mapper)
             ).rowcount
@@ -590,19 +636,21 @@ class SyncStore:
         with self.database.read() as connection:
             last = books.last_container(connection, run_id)
             gone = books.any_gone_container(connection, run_id)
+            shared_keys = bool(last) and books.has_shared_keys(connection, self.organization_id)
         if gone:
             with self.database.write() as connection:
                 self.lease.hold(connection)
                 books.drop_gone_containers(connection, self.organization_id, run_id)
         for first in range(1, last + 1, books.CONTAINERS_PER_TRANSACTION):
-            with self.database.write() as connection:
+            with self.database.write_ahead() as connection:
                 self.lease.hold(connection)
                 books.settle_containers(
                     connection,
                     self.organization_id,
                     run_id,
-                    first,
-                    first + books.CONTAINERS_PER_TRANSACTION - 1,
+                    first=first,
+                    last=first + books.CONTAINERS_PER_TRANSACTION - 1,
+                    shared_keys=shared_keys,
                 )
 
     def finish(
@@ -623,6 +671,8 @@ class SyncStore:
             now = clock(connection)
             if digests:
                 books.settle_digests(connection, self.organization_id, self.source, run_id)
+            if status == "done":
+                books.look_again(connection, self.source, run_id)
             if watermark is not None:
                 books.write_watermark(
                     connection,

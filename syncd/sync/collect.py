@@ -289,6 +289,14 @@ class Collector:
                 collected.containers += 1
                 batch.append((collected.containers, record, fold(record.role_name), digest))
                 members += len(record.members)
+                # Within the page: a page of large roles holds hundreds of thousands of members.
+                if members >= STAGE_MEMBERS:
+                    staging = clock()
+                    self._store.stage_containers(self._run_id, batch, seen)
+                    batch.clear()
+                    members = 0
+                    seconds["stage"] += clock() - staging
+                    arrived += clock() - staging
             now = clock()
             seconds["map"] += now - arrived
             if members >= STAGE_MEMBERS or len(batch) >= STAGE_ROWS:

@@ -7,11 +7,19 @@ and leaves how things are read, mapped and written to what it is handed.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from syncd.errors import DirectoryError, Interrupted, NotFound, SyncdError, UsageError
+from syncd.errors import (
+    DirectoryError,
+    DirectoryUnavailable,
+    Interrupted,
+    NotFound,
+    SyncdError,
+    UsageError,
+)
 from syncd.records import ListingOutcome, Verdict, Watermark
 from syncd.sync import guard
 from syncd.sync.collect import USERS, Collector
@@ -142,7 +150,9 @@ class SyncRun:
             return self._steps(state, dry=dry, username=username)
         except (KeyboardInterrupt, Interrupted) as error:
             report = state.report("interrupted", reasons=["somebody interrupted it"])
-            self.store.give_up(run_id, "interrupted", report)
+            # A store that fails now keeps a run that looks alive; the next one sees that it is not.
+            with suppress(SyncdError):
+                self.store.give_up(run_id, "interrupted", report)
             interrupted = Interrupted("interrupted; nothing is half done, run it again")
             interrupted.report = report
             raise interrupted from error
@@ -170,7 +180,7 @@ class SyncRun:
             watermark = None
         now = time.perf_counter()
         self.progress("plan", 0, None)
-        purge_before = self._purge_before(evidence)
+        purge_before = self._purge_before(evidence) if username is None else None
         conflicts = store.plan(
             run_id,
             mappers=self.mappers,
@@ -211,7 +221,8 @@ class SyncRun:
             store.begin_apply(run_id, "sync", None, settles=True)
             for done, total in store.apply(run_id, self.options.batch_size):
                 self.progress("apply", done, total)
-            state.counts = store.counts(run_id)
+            if store.conflicts(run_id):
+                state.counts = store.counts(run_id)
         store.settle(run_id)
         complete = all(outcome.verdict is Verdict.COMPLETE for outcome in collected.outcomes)
         collected.seconds["apply"] += time.perf_counter() - now
@@ -222,7 +233,7 @@ class SyncRun:
             report,
             outcomes=collected.outcomes,
             quarantined=collected.quarantined,
-            watermark=watermark if complete else None,
+            watermark=watermark if complete and not state.evidence.held else None,
             digests=True,
         )
         return report
@@ -263,6 +274,7 @@ class SyncRun:
         evidence.absent = collector.absences(self.directory, outcome)
         if self.options.deletion_policy == "keep":
             self.store.forget_absent(collector.run_id)
+            evidence.absent = 0
         for mapper, keys in gone:
             if keys:
                 self.store.stage_absent_containers(collector.run_id, mapper, keys)
@@ -273,7 +285,12 @@ class SyncRun:
         """Collect all role entries; return those of complete listings that are gone."""
         gone: list[tuple[str, list[bytes]]] = []
         for mapper, mapping in self.containers.items():
-            result = collector.containers(self.directory.containers(mapper), mapping, mapper)
+            try:
+                result = collector.containers(self.directory.containers(mapper), mapping, mapper)
+            except DirectoryUnavailable as error:
+                # It went away behind the people: who was read is taken all the same.
+                result = ListingOutcome(mapper, Verdict.TRUNCATED, None, 0, 0, 0, str(error))
+                collector.collected.outcomes.append(result)
             if result.verdict is not Verdict.COMPLETE:
                 evidence.held.append(f"{mapper}: {result.because}")
                 continue

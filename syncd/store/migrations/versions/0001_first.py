@@ -152,10 +152,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
-        op.f("ix_membership_refs_organization_id_member_key"),
-        "membership_refs",
-        ["organization_id", "member_key"],
-        unique=False,
+        op.f("ix_membership_refs_member_key"), "membership_refs", ["member_key"], unique=False
     )
     op.create_index(
         "ix_membership_refs_unresolved",
@@ -164,9 +161,6 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("user_id IS NULL"),
         postgresql_where=sa.text("user_id IS NULL"),
-    )
-    op.create_index(
-        op.f("ix_membership_refs_user_id"), "membership_refs", ["user_id"], unique=False
     )
     op.create_table(
         "organizations",
@@ -432,7 +426,6 @@ def _create_stage() -> None:
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         prefixes=["UNLOGGED"],
     )
-    op.create_index("ix_stage_keys_key", "stage_keys", ["run_id", "key"], unique=False)
     op.create_table(
         "stage_marks",
         sa.Column("run_id", sa.BigInteger(), nullable=False),
