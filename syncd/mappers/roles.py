@@ -88,17 +88,9 @@ class ContainerMapping:
 
     def __call__(self, entry: Entry) -> ContainerRecord:
         """Return the container that ``entry`` is."""
-        dn_key = self._dn_key(entry)
-        uuid_attribute = self._options.uuid_attribute
-        if self._external_id is not None and uuid_attribute and entry.values(uuid_attribute):
-            external_id = self._external_id(entry)
-        else:
-            external_id = dn_key.hex()
+        dn_key, external_id, container_key = self._identity(entry)
         name = self._name(entry)
-        container_key, members, whole = dn_key, _NO_MEMBERS, True
-        if self._members is not None:
-            container_key = key_of(external_id)
-            members, whole = self._members(entry)
+        members, whole = self._members(entry) if self._members is not None else (_NO_MEMBERS, True)
         return ContainerRecord(
             mapper=self._options.name,
             container_key=container_key,
@@ -110,6 +102,22 @@ class ContainerMapping:
             members=members,
             whole=whole,
         )
+
+    def key_of(self, entry: Entry) -> bytes | None:
+        """Return the key of the container that an entry is, mappable or not; None if unreadable."""
+        try:
+            return self._identity(entry)[2]
+        except MappingError:
+            return None
+
+    def _identity(self, entry: Entry) -> tuple[bytes, str, bytes]:
+        dn_key = self._dn_key(entry)
+        uuid_attribute = self._options.uuid_attribute
+        if self._external_id is not None and uuid_attribute and entry.values(uuid_attribute):
+            external_id = self._external_id(entry)
+        else:
+            external_id = dn_key.hex()
+        return dn_key, external_id, dn_key if self._members is None else key_of(external_id)
 
 
 def compile_roles(

@@ -109,7 +109,8 @@ class Batch:
         union = Kind(0)
         ids: list[int] = []
         for kinds, low, high in self.connection.execute(query):
-            union |= Kind(kinds)
+            # Somebody whose row stays as it is while his keys change is no new person either.
+            union |= Kind(kinds) or Kind.GRANTS
             ids += (low, high)
         self.low, self.high = min(ids, default=0), max(ids, default=0)
         return union
@@ -350,14 +351,28 @@ class Batch:
         self._references(staged)
 
     def _unpoint(self, people: Select[tuple[int]]) -> None:
-        """Drop what people said of their containers; containers' own words mean nobody for now."""
+        """Drop what people said of their containers; containers' own words mean somebody else.
+
+        Others may have the same key: a newcomer under a leaver's DN, a number given twice.
+        """
+        other = IK.alias()
+        somebody = (
+            select(func.min(other.c.user_id))
+            .where(
+                other.c.organization_id == self.organization_id,
+                other.c.kind == MR.c.kind,
+                other.c.key == MR.c.member_key,
+                other.c.user_id.not_in(people),
+            )
+            .scalar_subquery()
+        )
         theirs = and_(
             MR.c.organization_id == self.organization_id,
             MR.c.member_key.in_(select(IK.c.key).where(IK.c.user_id.in_(people))),
             MR.c.user_id.in_(people),
         )
         self.connection.execute(delete(MR).where(theirs, MR.c.kind == "of"))
-        self.connection.execute(update(MR).where(theirs).values(user_id=None))
+        self.connection.execute(update(MR).where(theirs).values(user_id=somebody))
 
     def _references(self, staged: ColumnElement[bool]) -> None:
         """Store what people say of their containers, and find out whom containers mean by them."""

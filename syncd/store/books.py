@@ -208,16 +208,6 @@ def settle_digests(connection: Connection, organization_id: str, source: str, ru
         )
         .values(digest=SEEN.c.digest)
     )
-    connection.execute(
-        update(CT)
-        .where(
-            CT.c.organization_id == organization_id,
-            CT.c.mapper == SEEN.c.mapper,
-            CT.c.container_key == SEEN.c.container_key,
-            SEEN.c.run_id == run_id,
-        )
-        .values(digest=SEEN.c.digest)
-    )
 
 
 def look_again(connection: Connection, source: str, run_id: int) -> None:

@@ -543,11 +543,9 @@ stage_seen = Table(
     "stage_seen",
     stage_metadata,
     Column("run_id", BigInteger, nullable=False),
-    # People and containers read again and found unchanged, with their new digest.
-    Column("user_id", BigInteger),
-    Column("mapper", Text),
-    Column("container_key", LargeBinary),
-    Column("digest", BigInteger),
+    # People read again and found unchanged, with their new digest.
+    Column("user_id", BigInteger, nullable=False),
+    Column("digest", BigInteger, nullable=False),
     Index("ix_stage_seen_user", "run_id", "user_id"),
 )
 

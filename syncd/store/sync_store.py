@@ -236,14 +236,13 @@ class SyncStore:
                 if rows:
                     staging.bulk_insert(self.database, connection, table, rows)
             if seen:
-                marks = [(run_id, user_id, None, None, digest) for user_id, digest in seen]
+                marks = [(run_id, user_id, digest) for user_id, digest in seen]
                 staging.bulk_insert(self.database, connection, SEEN, marks)
 
     def stage_containers(
         self,
         run_id: int,
         containers: Sequence[tuple[int, ContainerRecord, str, int | None]],
-        seen: Sequence[tuple[str, bytes, int]] = (),
     ) -> None:
         """Stage changed containers (number, record, role key, digest) with their members."""
         rows, refs = [], []
@@ -276,9 +275,6 @@ class SyncStore:
                 staging.bulk_insert(self.database, connection, C, rows)
             if refs:
                 staging.bulk_insert(self.database, connection, R, refs)
-            if seen:
-                marks = [(run_id, None, mapper, key, digest) for mapper, key, digest in seen]
-                staging.bulk_insert(self.database, connection, SEEN, marks)
 
     def drop_duplicates(self, run_id: int) -> list[NameConflict]:
         """Settle people whom the listing showed more than once.

@@ -12,7 +12,7 @@ import time
 from array import array
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from syncd.errors import MappingError, cut
 from syncd.records import Quarantined, Whereabouts, fold
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
         Store,
         UserMapping,
     )
+
+# A changed container: its number in the run, the record, the role's name key, the digest.
+StagedContainer: TypeAlias = "tuple[int, ContainerRecord, str, int | None]"
 
 USERS = "users"
 STAGE_ROWS = 2_000
@@ -256,68 +259,65 @@ class Collector:
         seconds["stage"] += clock() - started
         key = self._digest_key(mapping.fingerprint)
         found: set[bytes] = set()
-        batch: list[tuple[int, ContainerRecord, str, int | None]] = []
-        seen: list[tuple[str, bytes, int]] = []
+        load: list[StagedContainer] = []
         members = 0
         bad_before = collected.bad
         started = clock()
         for page in listing:
-            arrived = clock()
-            seconds["directory"] += arrived - started
+            seconds["directory"] += clock() - started
             for raw in page:
+                started = clock()
                 digest = int.from_bytes(
                     blake2b(raw, digest_size=8, key=key).digest(), "big", signed=True
                 )
                 if digests.mark(digest):
+                    seconds["map"] += clock() - started
                     continue
-                entry = None
-                try:
-                    entry = self._decode(raw)
-                    record = mapping(entry)
-                except MappingError as error:
-                    self._reject(mapper, error, entry, mapping)
+                record = self._container(raw, mapping, mapper, found)
+                seconds["map"] += clock() - started
+                if record is None:
                     continue
-                if record.container_key in found:
-                    self._reject(
-                        mapper,
-                        MappingError("duplicate_id", f"another role entry has its id: {record.dn}"),
-                        entry,
-                        mapping,
-                    )
-                    continue
-                found.add(record.container_key)
                 collected.containers += 1
-                batch.append((collected.containers, record, fold(record.role_name), digest))
+                load.append((collected.containers, record, fold(record.role_name), digest))
                 members += len(record.members)
                 # Within the page: a page of large roles holds hundreds of thousands of members.
-                if members >= STAGE_MEMBERS:
-                    staging = clock()
-                    self._store.stage_containers(self._run_id, batch, seen)
-                    batch.clear()
+                if members >= STAGE_MEMBERS or len(load) >= STAGE_ROWS:
+                    self._stage_containers(load)
                     members = 0
-                    seconds["stage"] += clock() - staging
-                    arrived += clock() - staging
-            now = clock()
-            seconds["map"] += now - arrived
-            if members >= STAGE_MEMBERS or len(batch) >= STAGE_ROWS:
-                self._store.stage_containers(self._run_id, batch, seen)
-                batch.clear()
-                members = 0
             self._progress("roles", collected.containers + digests.seen, None)
-            seconds["stage"] += clock() - now
             started = clock()
         seconds["directory"] += clock() - started
-        started = clock()
-        self._store.stage_containers(self._run_id, batch, seen)
+        self._stage_containers(load)
         outcome = listing.outcome
         collected.outcomes.append(outcome)
-        gone = {keys[index] for index in digests.unseen()} - found
-        gone |= {keys[index] for index in digests.undigested(len(keys))} - found
+        gone = {keys[index] for index in digests.unseen()}
+        gone |= {keys[index] for index in digests.undigested(len(keys))}
         # A bad entry may be any of those that were not seen: then none of them counts as gone.
-        self.gone_containers = [] if collected.bad > bad_before else sorted(gone)
+        self.gone_containers = [] if collected.bad > bad_before else sorted(gone - found)
         self.known_containers = len(keys)
-        seconds["stage"] += clock() - started
         return outcome
+
+    def _container(
+        self, raw: bytes, mapping: ContainerMapping, mapper: str, found: set[bytes]
+    ) -> ContainerRecord | None:
+        """Map one container; None when it went to quarantine."""
+        entry = None
+        try:
+            entry = self._decode(raw)
+            record = mapping(entry)
+            if record.container_key in found:
+                raise MappingError("duplicate_id", f"another role entry has its id: {record.dn}")
+        except MappingError as error:
+            self._reject(mapper, error, entry, mapping)
+            return None
+        found.add(record.container_key)
+        return record
+
+    def _stage_containers(self, load: list[StagedContainer]) -> None:
+        started = time.perf_counter()
+        self._store.stage_containers(self.run_id, load)
+        load.clear()
+        self.collected.seconds["stage"] += time.perf_counter() - started
 
     def absences(self, directory: Directory, outcome: ListingOutcome) -> int:
         """Stage who is missing from a complete listing, each looked up by id first."""

@@ -83,6 +83,9 @@ class ContainerMapping(Protocol):
     def __call__(self, entry: Entry) -> ContainerRecord:
         """Map, or raise MappingError."""
 
+    def key_of(self, entry: Entry) -> bytes | None:
+        """Return the key of the role that an entry is, even if it cannot be mapped."""
+
 
 class StoredPerson(Protocol):
     """What is stored of a person."""
@@ -193,7 +196,6 @@ class Store(Protocol):
         self,
         run_id: int,
         containers: Sequence[tuple[int, ContainerRecord, str, int | None]],
-        seen: Sequence[tuple[str, bytes, int]] = (),
     ) -> None: ...
     def drop_duplicates(self, run_id: int) -> Sequence[NameConflict]: ...
     def unstage(

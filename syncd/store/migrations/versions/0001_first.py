@@ -457,10 +457,8 @@ def _create_stage() -> None:
     op.create_table(
         "stage_seen",
         sa.Column("run_id", sa.BigInteger(), nullable=False),
-        sa.Column("user_id", sa.BigInteger(), nullable=True),
-        sa.Column("mapper", sa.Text(), nullable=True),
-        sa.Column("container_key", sa.LargeBinary(), nullable=True),
-        sa.Column("digest", sa.BigInteger(), nullable=True),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.BigInteger(), nullable=False),
         prefixes=["UNLOGGED"],
     )
     op.create_index("ix_stage_seen_user", "stage_seen", ["run_id", "user_id"], unique=False)
