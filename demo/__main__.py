@@ -11,6 +11,7 @@ from demo.terminal import Command, UnexpectedExit, heading, quote, say
 
 DAEMON = """\
 store: {url: "sqlite:///var/syncd.db"}
+log: {level: warning}
 organizations: organizations/*.yaml
 """
 ORGANIZATION = """\

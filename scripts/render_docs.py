@@ -21,7 +21,17 @@ def configuration() -> str:
     return render_reference()
 
 
-PAGES: dict[str, Callable[[], str]] = {"configuration": configuration}
+def conformance() -> str:
+    """Return the rules and the tests that prove them."""
+    from tests.conformance import render  # noqa: PLC0415 - each page needs another room
+
+    return render()
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "configuration": configuration,
+    "conformance": conformance,
+}
 
 
 def main() -> int:

@@ -202,6 +202,7 @@ class App:
         """Run a full sync, or sync one person."""
         with self._run(org, progress) as (run, database):
             report = run.one(user) if user is not None else run.full()
+            _log_run(report)
             if report["status"] == "blocked":
                 report["changes"] = self._changes(database, report["run"], SHOWN_CHANGES)
         return report
@@ -219,7 +220,9 @@ class App:
                 f"run {run} is {row.status} and waits for nobody; only a blocked run is approved"
             )
         with self._run(row.organization_id, progress) as (sync, _):
-            return approve(sync, row.id, f"approval by {_operator()}")
+            report = approve(sync, row.id, f"approval by {_operator()}")
+            _log_run(report)
+            return report
 
     @staticmethod
     def _changes(database: Database, run: str, limit: int | None) -> list[dict[str, Any]]:
@@ -454,6 +457,29 @@ def _pending(applied: Mapping[str, Any], name: str, provider: str) -> str | None
     if applied["name"] != name:
         return f"the name is {applied['name']} and would become {name}"
     return None
+
+
+def _log_run(report: Mapping[str, Any]) -> None:
+    """Write the one line that says what a run did."""
+    from syncd.logging import get_logger
+
+    counts = {f"people_{name}": count for name, count in report["users"].items() if count}
+    counts |= {
+        f"memberships_{name}": count for name, count in report["memberships"].items() if count
+    }
+    get_logger().info(
+        "a sync ended",
+        action="sync",
+        organization=report["organization"],
+        run=report["run"],
+        mode=report["mode"],
+        status=report["status"],
+        listing=report["listing"],
+        absences=report["absences"],
+        seconds=report["seconds"].get("total"),
+        peak_rss_bytes=report["peak_rss_bytes"],
+        **counts,
+    )
 
 
 def _now() -> datetime:

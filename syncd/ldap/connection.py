@@ -317,7 +317,11 @@ def _check_bind(url: str, options: ConnectionOptions, result: dict[str, object] 
     answer = f"{url} refused {who} with {results.name(code)}{said}"
     if code in _SERVER_TROUBLE:
         raise DirectoryUnavailable(f"{answer}; try again later.")
-    if code == results.INVALID_CREDENTIALS:
+    if code in {
+        results.INVALID_CREDENTIALS,
+        results.INVALID_DN_SYNTAX,
+        results.NO_SUCH_OBJECT,
+    }:
         raise BindRejected(f"{answer}; check bind_dn and bind_credential.")
     raise BindRejected(f"{answer}; {results.advice(code)}.")
 

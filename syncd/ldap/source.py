@@ -307,7 +307,7 @@ class LdapSource:
 
 
 def _log_search(command: str) -> None:
-    logger.info("%s", command)
+    logger.info("%s", command, extra={"action": "search"})
 
 
 def naming_context(root_dse: Entry, base_dn: str) -> str:

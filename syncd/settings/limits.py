@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
+from syncd.settings.conflict import Conflict, conflict
 from syncd.settings.values import Count, Percent, Section
 
 # Percent of the organization's people (for members_per_group: of the group's members) and count.
@@ -66,7 +68,10 @@ class Limits(Section):
     )
     on_exceed: Literal["hold_run", "hold_kind"] = Field(
         default="hold_run",
-        description="Hold the whole run, or only the changes of the kind that is over its limit.",
+        description=(
+            "Hold the whole run; `hold_kind`, holding only the kind that is over its limit, is not "
+            "available in this version."
+        ),
     )
     create: Limited = _limit("create", "New people; no limit, as a first sync creates everybody.")
     update: Limited = _limit("update", "People with changed fields: a wrong mapper shows here.")
@@ -81,3 +86,12 @@ class Limits(Section):
     members_per_group: Limited = _limit(
         "members_per_group", "Members that one role or group loses, as a share of its members."
     )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield what this version does not do."""
+        if self.on_exceed == "hold_kind":
+            yield conflict(
+                "on_exceed",
+                because="is hold_kind, which is not available in this version; "
+                "leave it at hold_run",
+            )

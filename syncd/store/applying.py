@@ -167,6 +167,20 @@ class Batch:
             numbers += [
                 number for number in self.connection.scalars(expected) if number not in there
             ]
+        if kinds & Kind.CREATE:
+            arrived = (
+                select(P.c.number)
+                .join(
+                    I,
+                    and_(
+                        I.c.organization_id == self.organization_id,
+                        I.c.source == self.source,
+                        I.c.external_id == P.c.external_id,
+                    ),
+                )
+                .where(self._having(Kind.CREATE))
+            )
+            numbers += self.connection.scalars(arrived)
         return self._conflict(numbers)
 
     def _park(self, kinds: Kind) -> int:

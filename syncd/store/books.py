@@ -289,16 +289,29 @@ def write_quarantine(
     outcomes: Sequence[ListingOutcome],
     now: datetime,
 ) -> None:
-    """Keep who could not be taken; a complete listing releases those it did not find bad again."""
-    Q = schema.quarantine
+    """Keep who could not be taken; a complete listing releases those it did not find bad again.
+
+    A run for one person releases that person alone, because it looked at nobody else.
+    """
+    Q, RUNS = schema.quarantine, schema.runs
     complete = [outcome.source for outcome in outcomes if outcome.verdict is Verdict.COMPLETE]
+    if connection.scalar(select(RUNS.c.mode).where(RUNS.c.id == run_id)) == "user":
+        complete = []
+        taken = select(I.c.external_id).where(
+            I.c.organization_id == organization_id, I.c.run_id == run_id
+        )
+        connection.execute(
+            delete(Q).where(Q.c.organization_id == organization_id, Q.c.external_id.in_(taken))
+        )
     was = {
         (row.source, row.entry): row
         for row in connection.execute(select(Q).where(Q.c.organization_id == organization_id))
     }
     rows: dict[tuple[str, str], dict[str, object]] = {}
     for bad in found:
-        entry = bad.external_id or bad.dn
+        # An id that several entries have tells none of them apart.
+        shared = bad.reason == "duplicate_id"
+        entry = bad.dn if shared else bad.external_id or bad.dn
         before = was.get((bad.source, entry))
         rows[bad.source, entry] = {
             "organization_id": organization_id,

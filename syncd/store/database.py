@@ -8,6 +8,7 @@ that locks nothing but the attached stage).
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,8 @@ class Database:
         except OSError as error:
             raise self._error(error) from error
         self.stage_path = path.with_name(f"{path.name}-{stage}")
+        for file in (path, self.stage_path):
+            self._create_private(file)
         engine = sqlalchemy.create_engine(
             self.url,
             # Kept open: closing the last connection makes SQLite write its whole log back.
@@ -90,9 +93,16 @@ class Database:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA cache_size = -24000")
             connection.execute("PRAGMA wal_autocheckpoint = 4000")
-            connection.execute("ATTACH DATABASE ? AS stage", (str(self.stage_path),))
             # The stage is worth nothing after a power cut: it is filled anew by the next run.
-            connection.execute("PRAGMA stage.journal_mode = WAL")
+            try:
+                connection.execute("ATTACH DATABASE ? AS stage", (str(self.stage_path),))
+                connection.execute("PRAGMA stage.journal_mode = WAL")
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+                    raise
+                self._drop_stage()
+                connection.execute("ATTACH DATABASE ? AS stage", (str(self.stage_path),))
+                connection.execute("PRAGMA stage.journal_mode = WAL")
             connection.execute("PRAGMA stage.synchronous = OFF")
             connection.execute("PRAGMA stage.cache_size = -16000")
 
@@ -102,6 +112,15 @@ class Database:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
         return engine
+
+    def _create_private(self, path: Path) -> None:
+        """Make a new file that only its owner may read: people and keys are in it."""
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise self._error(error) from error
 
     def _postgresql(self) -> Engine:
         url = self.url
@@ -137,13 +156,19 @@ class Database:
         if self.stage_path is None:
             return
         self.engine.dispose()
+        self._drop_stage()
+        with self.stage() as connection:
+            schema.stage_metadata.create_all(connection)
+
+    def _drop_stage(self) -> None:
+        if self.stage_path is None:
+            return
         try:
             for suffix in ("", "-wal", "-shm", "-journal"):
                 self.stage_path.with_name(self.stage_path.name + suffix).unlink(missing_ok=True)
         except OSError as error:
             raise self._error(error) from error
-        with self.stage() as connection:
-            schema.stage_metadata.create_all(connection)
+        self._create_private(self.stage_path)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import func, insert, select, update
 
-from syncd.errors import LeaseHeld, LeaseLost, StoreError
+from syncd.errors import ConstraintViolated, LeaseHeld, LeaseLost, StoreError
 from syncd.store import schema
 
 if TYPE_CHECKING:
@@ -53,11 +53,28 @@ class Lease:
 
     def acquire(self) -> None:
         """Take the lease, or raise LeaseHeld."""
+        try:
+            self._take()
+        except ConstraintViolated:
+            # The organization's very first lease, and another process took it at that moment.
+            self._take()
+        if self.database.dialect == "postgresql":
+            self._thread = threading.Thread(target=self._beat, name="lease heartbeat", daemon=True)
+            self._thread.start()
+
+    def _take(self) -> None:
+        mine = select(L).where(L.c.organization_id == self.organization_id)
         with self.database.write() as connection:
             now = clock(connection)
-            row = connection.execute(
-                select(L).where(L.c.organization_id == self.organization_id).with_for_update()
-            ).one_or_none()
+            # Looked at before it is locked: a batch of the holder's may keep the row for long.
+            for query in (mine, mine.with_for_update()):
+                row = connection.execute(query).one_or_none()
+                if row is not None and is_held(connection, row, now):
+                    message = (
+                        f"{row.holder} has been syncing {self.organization_id} since "
+                        f"{row.acquired_at:%Y-%m-%d %H:%M:%S}Z; wait for it, or see `syncd status`"
+                    )
+                    raise LeaseHeld(message)
             values = {
                 "holder": f"{socket.gethostname()} process {os.getpid()}",
                 "process_id": os.getpid(),
@@ -74,21 +91,12 @@ class Lease:
                     )
                 )
             else:
-                if is_held(connection, row, now):
-                    message = (
-                        f"{row.holder} has been syncing {self.organization_id} since "
-                        f"{row.acquired_at:%Y-%m-%d %H:%M:%S}Z; wait for it, or see `syncd status`"
-                    )
-                    raise LeaseHeld(message)
                 self.token = row.token + 1
                 connection.execute(
                     update(L)
                     .where(L.c.organization_id == self.organization_id)
                     .values(token=self.token, **values)
                 )
-        if self.database.dialect == "postgresql":
-            self._thread = threading.Thread(target=self._beat, name="lease heartbeat", daemon=True)
-            self._thread.start()
 
     def hold(self, connection: Connection) -> None:
         """Make sure, inside a write transaction, that the lease is still ours until its end."""

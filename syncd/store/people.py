@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, insert, or_, select, update
 
+from syncd.errors import ConstraintViolated
 from syncd.records import fold
 from syncd.store import runs, schema
 from syncd.store.leases import clock, is_held
@@ -56,8 +58,8 @@ class People:
             return None if row is None else dict(row._mapping)  # noqa: SLF001 - public, despite its name
 
     def create_organization(self, name: str, provider: str) -> None:
-        """Write the organization down when it is first seen."""
-        with self.database.write() as connection:
+        """Write the organization down when it is first seen, by whoever is the first."""
+        with suppress(ConstraintViolated), self.database.write() as connection:
             there = connection.execute(
                 select(ORG.c.id).where(ORG.c.id == self.organization_id)
             ).first()

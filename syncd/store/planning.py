@@ -594,8 +594,11 @@ def _undesired(scope: PlanScope) -> ColumnElement[bool]:
     return and_(
         G.c.organization_id == scope.organization_id,
         G.c.source.in_(scope.mappers),
-        U.c.living,
-        or_(_staged(scope, G.c.user_id), G.c.role_id.in_(_affected_roles(scope))),
+        # Somebody who comes back is of the stage and not living yet.
+        or_(
+            _staged(scope, G.c.user_id),
+            and_(U.c.living, G.c.role_id.in_(_affected_roles(scope))),
+        ),
         ~desired,
         ~_gone(scope, G.c.user_id),
         ~torn,
@@ -631,12 +634,13 @@ def _stage_roles(connection: Connection, scope: PlanScope) -> bool:
         .where(CT.c.organization_id == scope.organization_id, A.c.run_id == scope.run_id)
     )
     every = union_all(changed, was, gone).subquery()
-    inserted = connection.execute(
+    connection.execute(
         insert(SR).from_select(
             ["run_id", "role_id"], select(literal(scope.run_id), every.c.role_id).distinct()
         )
     )
-    return inserted.rowcount > 0
+    # Not by the insert's row count, which is -1 on PostgreSQL.
+    return connection.execute(_affected_roles(scope).limit(1)).first() is not None
 
 
 def _affected_roles(scope: PlanScope) -> Select[tuple[int]]:
@@ -741,7 +745,8 @@ def _branches(scope: PlanScope, *, roles: bool) -> list[Select[tuple[int, int, s
             ~_gone(scope, MR.c.user_id),
         ),
         # Other, unchanged containers of a role that this run bears on, and their unchanged people.
-        select(MR.c.user_id, CT.c.role_id, CT.c.mapper)
+        # By their keys, because one key may mean several people and a reference names but one.
+        select(IK.c.user_id, CT.c.role_id, CT.c.mapper)
         .select_from(CT)
         .join(
             MR,
@@ -751,15 +756,22 @@ def _branches(scope: PlanScope, *, roles: bool) -> list[Select[tuple[int, int, s
                 MR.c.container_key == CT.c.container_key,
             ),
         )
+        .join(
+            IK,
+            and_(
+                IK.c.organization_id == organization,
+                IK.c.kind == MR.c.kind,
+                IK.c.key == MR.c.member_key,
+            ),
+        )
         .where(
             CT.c.organization_id == organization,
             mapper_in_scope,
             CT.c.role_id.in_(_affected_roles(scope)),
             ~restaged,
             ~vanished,
-            MR.c.user_id.is_not(None),
-            ~_staged(scope, MR.c.user_id),
-            ~_gone(scope, MR.c.user_id),
+            ~_staged(scope, IK.c.user_id),
+            ~_gone(scope, IK.c.user_id),
         ),
     ]
     return [*branches, *(of_roles if roles else ())]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, func, insert, literal, select, update
@@ -14,7 +16,7 @@ from syncd.store.leases import clock
 from syncd.store.staging import allocate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -170,14 +172,17 @@ def movers(connection: Connection, run_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def counts(connection: Connection, run_id: int) -> PlanCounts:
-    """Count a plan."""
+def counts(connection: Connection, run_id: int, last: int | None = None) -> PlanCounts:
+    """Count a plan, up to the row ``last`` or whole."""
+    counted = P.c.run_id == run_id
+    if last is not None:
+        counted = and_(counted, P.c.number <= last)
     by_kind = dict.fromkeys(NAMES.values(), 0)
     updated = conflicts = rows = 0
     changed = Kind.UPDATE | Kind.RENAME | Kind.EMAIL | Kind.MOVE
     query = (
         select(P.c.kinds, P.c.state, func.count())
-        .where(P.c.run_id == run_id)
+        .where(counted)
         .group_by(P.c.kinds, P.c.state)
     )
     for value, state, count in connection.execute(query):
@@ -195,7 +200,7 @@ def counts(connection: Connection, run_id: int) -> PlanCounts:
     query_grants = (
         select(PG.c.granted, known, func.count())
         .join(P, and_(P.c.run_id == PG.c.run_id, P.c.user_id == PG.c.user_id))
-        .where(PG.c.run_id == run_id, P.c.state == "planned")
+        .where(PG.c.run_id == run_id, counted, P.c.state == "planned")
         .group_by(PG.c.granted, known)
     )
     granted = revoked = granted_to_known = 0
@@ -260,36 +265,26 @@ def changes(
     connection: Connection, run_id: int, limit: int | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield a plan's changes in the contract's shape, the most dangerous kinds first."""
-    left = limit if limit is not None else -1
-    for change in _grant_changes(connection, run_id, granted=True, privileged=True):
-        if left == 0:
-            return
-        left -= 1
-        yield change
+    # Closed at the limit, and the database's cursor with it.
+    with closing(_every_change(connection, run_id)) as every:
+        yield from islice(every, limit)
+
+
+def _every_change(connection: Connection, run_id: int) -> Generator[dict[str, Any], None, None]:
+    yield from _grant_changes(connection, run_id, granted=True, privileged=True)
     for kind in DANGER:
         if kind is Kind.RENAME:
-            for change in _grant_changes(connection, run_id, granted=False):
-                if left == 0:
-                    return
-                left -= 1
-                yield change
+            yield from _grant_changes(connection, run_id, granted=False)
         query = (
             select(P)
             .where(P.c.run_id == run_id, P.c.kinds.op("&")(int(kind)) != 0)
             .order_by(P.c.username_key, P.c.number)
         )
         options = {"stream_results": True, "max_row_buffer": 5_000}
-        for row in connection.execute(query, execution_options=options).mappings():
-            for change in _changes_of(kind, row):
-                if left == 0:
-                    return
-                left -= 1
-                yield change
-    for change in _grant_changes(connection, run_id, granted=True, privileged=False):
-        if left == 0:
-            return
-        left -= 1
-        yield change
+        with connection.execute(query, execution_options=options) as result:
+            for row in result.mappings():
+                yield from _changes_of(kind, row)
+    yield from _grant_changes(connection, run_id, granted=True, privileged=False)
 
 
 def _changes_of(kind: Kind, row: Mapping[Any, Any]) -> Iterator[dict[str, Any]]:
@@ -357,18 +352,17 @@ def _grant_changes(
         own = PG.c.role_id < schema.FIRST_FREE_ROLE_ID
         query = query.where(own if privileged else ~own)
     options = {"stream_results": True, "max_row_buffer": 5_000}
-    for username, external_id, mapper, role, _state in connection.execute(
-        query, execution_options=options
-    ):
-        yield {
-            "kind": "grant" if granted else "revoke",
-            "username": username,
-            "external_id": external_id,
-            "field": "roles",
-            "old": None if granted else role,
-            "new": role if granted else None,
-            "cause": f"mapper {mapper}",
-        }
+    with connection.execute(query, execution_options=options) as result:
+        for username, external_id, mapper, role, _state in result:
+            yield {
+                "kind": "grant" if granted else "revoke",
+                "username": username,
+                "external_id": external_id,
+                "field": "roles",
+                "old": None if granted else role,
+                "new": role if granted else None,
+                "cause": f"mapper {mapper}",
+            }
 
 
 def supersede(connection: Connection, organization_id: str, but: int, now: datetime) -> list[int]:

@@ -291,6 +291,8 @@ runs = Table(
     Column("finished_at", UtcTime),
     # The last plan row whose batch was committed.
     Column("applied_number", BigInteger, nullable=False, server_default=text("0")),
+    # How many rows at the plan's beginning belong into one transaction: names change hands.
+    Column("together", BigInteger, nullable=False, server_default=text("0")),
     # Whether the books (containers, watermark) may be written when the plan is through.
     Column("settles", Boolean, nullable=False, server_default=text("true")),
     Column("dry", Boolean, nullable=False, server_default=text("false")),

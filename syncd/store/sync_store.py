@@ -78,13 +78,14 @@ class SyncStore:
         """Write a new run down and empty the stage of what earlier ones left there."""
         run_id = runs.begin(self.database, self.organization_id, mode, dry=dry)
         self._nobody = None
+        self._staged = 0
         table = schema.runs
         with self.database.read() as connection:
-            # The stage of a plan that waits for approval says what that plan rests on.
+            # The stage of a plan that waits, for approval or after a sudden end for the next sync,
+            # says what that plan rests on.
+            waits = table.c.status.in_(("blocked", "applying"))
             waiting = connection.execute(
-                select(table.c.id).where(
-                    table.c.organization_id == self.organization_id, table.c.status == "blocked"
-                )
+                select(table.c.id).where(table.c.organization_id == self.organization_id, waits)
             ).first()
         if self.database.stage_path is not None and waiting is None:
             self.database.empty_stage()
@@ -93,7 +94,7 @@ class SyncStore:
             over = select(table.c.id).where(
                 table.c.organization_id == self.organization_id,
                 table.c.id < run_id,
-                table.c.status != "blocked",
+                ~waits,
             )
             for stage in schema.stage_metadata.sorted_tables:
                 connection.execute(delete(stage).where(stage.c.run_id.in_(over)))
@@ -487,10 +488,10 @@ class SyncStore:
         )
         return planning.make_plan(self.database, scope)
 
-    def counts(self, run_id: int) -> PlanCounts:
-        """Count the plan of a run."""
+    def counts(self, run_id: int, *, last: int | None = None) -> PlanCounts:
+        """Count the plan of a run, up to its row ``last`` or whole."""
         with self.database.read() as connection:
-            return runs.counts(connection, run_id)
+            return runs.counts(connection, run_id, last)
 
     def conflicts(self, run_id: int) -> int:
         """Return how many people of a plan were left out when it was applied."""
@@ -513,18 +514,24 @@ class SyncStore:
             )
             runs.create_roles(connection, run_id, self.organization_id)
             runs.set_status(
-                connection, run_id, "applying", change_set_id=change_set_id, settles=settles
+                connection,
+                run_id,
+                "applying",
+                change_set_id=change_set_id,
+                settles=settles,
+                together=runs.movers(connection, run_id),
             )
 
     def apply(self, run_id: int, batch_size: int) -> Iterator[tuple[int, int]]:
         """Apply what is left of a plan; yield (rows applied, rows in all) after each batch."""
         table = schema.runs
         with self.database.read() as connection:
-            done, change_set_id = connection.execute(
-                select(table.c.applied_number, table.c.change_set_id).where(table.c.id == run_id)
+            done, change_set_id, together = connection.execute(
+                select(table.c.applied_number, table.c.change_set_id, table.c.together).where(
+                    table.c.id == run_id
+                )
             ).one()
             total = runs.last_number(connection, run_id)
-            together = runs.movers(connection, run_id)
             mappers = runs.planned_mappers(connection, run_id)
         while done < total:
             step = max(together - done, batch_size) if done < together else batch_size
@@ -690,7 +697,8 @@ class SyncStore:
                     now=now,
                 )
             superseded: list[int] = []
-            if status in {"done", "blocked"}:
+            # A sync of one person says nothing of the plan that waits.
+            if status in {"done", "blocked"} and report.get("mode") == "full":
                 superseded = runs.supersede(connection, self.organization_id, run_id, now)
             runs.set_status(
                 connection,

@@ -261,7 +261,8 @@ class Collector:
         found: set[bytes] = set()
         load: list[StagedContainer] = []
         members = 0
-        bad_before = collected.bad
+        # Bad entries, by the keys of the containers they are; None may be any.
+        kept: set[bytes | None] = set()
         started = clock()
         for page in listing:
             seconds["directory"] += clock() - started
@@ -273,7 +274,7 @@ class Collector:
                 if digests.mark(digest):
                     seconds["map"] += clock() - started
                     continue
-                record = self._container(raw, mapping, mapper, found)
+                record = self._container(raw, mapping, mapper, found, kept)
                 seconds["map"] += clock() - started
                 if record is None:
                     continue
@@ -292,15 +293,19 @@ class Collector:
         collected.outcomes.append(outcome)
         gone = {keys[index] for index in digests.unseen()}
         gone |= {keys[index] for index in digests.undigested(len(keys))}
-        # A bad entry may be any of those that were not seen: then none of them counts as gone.
-        self.gone_containers = [] if collected.bad > bad_before else sorted(gone - found)
+        self.gone_containers = [] if None in kept else sorted(gone - found - kept)
         self.known_containers = len(keys)
         return outcome
 
     def _container(
-        self, raw: bytes, mapping: ContainerMapping, mapper: str, found: set[bytes]
+        self,
+        raw: bytes,
+        mapping: ContainerMapping,
+        mapper: str,
+        found: set[bytes],
+        kept: set[bytes | None],
     ) -> ContainerRecord | None:
-        """Map one container; None when it went to quarantine."""
+        """Map one container; a bad one goes to quarantine, and its key into ``kept``."""
         entry = None
         try:
             entry = self._decode(raw)
@@ -309,6 +314,7 @@ class Collector:
                 raise MappingError("duplicate_id", f"another role entry has its id: {record.dn}")
         except MappingError as error:
             self._reject(mapper, error, entry, mapping)
+            kept.add(mapping.key_of(entry) if entry is not None else None)
             return None
         found.add(record.container_key)
         return record

@@ -96,14 +96,15 @@ class SyncRun:
     def full(self, *, dry: bool = False) -> dict[str, Any]:
         """Sync everybody, or say what that would change."""
         with self.store.lease:
-            self._resume()
+            if not dry:
+                self._resume()
             return self._run("full", dry=dry, username=None)
 
-    def one(self, username: str, *, dry: bool = False) -> dict[str, Any]:
+    def one(self, username: str) -> dict[str, Any]:
         """Sync one person by username; nobody is taken away by it."""
         with self.store.lease:
             self._resume()
-            return self._run("user", dry=dry, username=username)
+            return self._run("user", dry=False, username=username)
 
     def _resume(self) -> None:
         """Bring a plan to its end whose process ended while it was being applied.
@@ -149,7 +150,8 @@ class SyncRun:
         try:
             return self._steps(state, dry=dry, username=username)
         except (KeyboardInterrupt, Interrupted) as error:
-            report = state.report("interrupted", reasons=["somebody interrupted it"])
+            reasons = ["somebody interrupted it", *self._half_applied(state)]
+            report = state.report("interrupted", reasons=reasons)
             # A store that fails now keeps a run that looks alive; the next one sees that it is not.
             with suppress(SyncdError):
                 self.store.give_up(run_id, "interrupted", report)
@@ -157,13 +159,23 @@ class SyncRun:
             interrupted.report = report
             raise interrupted from error
         except SyncdError as error:
-            report = error.report = state.report("failed", reasons=[str(error)])
+            reasons = [str(error), *self._half_applied(state)]
+            report = error.report = state.report("failed", reasons=reasons)
             try:
                 self.store.give_up(run_id, "failed", report)
             except SyncdError:
                 # The store itself is what failed; the first error is the one to tell.
                 raise error from None
             raise
+
+    def _half_applied(self, state: _State) -> list[str]:
+        """Let the report of a run that ended early count what it wrote, not what it planned."""
+        (done, total), state.counts = state.applied, None
+        if not total:
+            return []
+        with suppress(SyncdError):
+            state.counts = self.store.counts(state.run_id, last=done)
+        return [f"{done} of {total} people were written; the next sync writes the others"]
 
     def _steps(self, state: _State, *, dry: bool, username: str | None) -> dict[str, Any]:
         store, run_id, collector = self.store, state.run_id, state.collector
@@ -203,6 +215,7 @@ class SyncRun:
         if dry or reasons:
             status = "blocked" if reasons else "planned"
             report = state.report(status, reasons=reasons)
+            report["dry"] = dry
             store.finish(
                 run_id,
                 status if not dry else "planned",
@@ -217,9 +230,11 @@ class SyncRun:
         store, run_id, collected = self.store, state.run_id, state.collector.collected
         counts = state.counts
         now = time.perf_counter()
-        if counts is not None and (counts.rows or counts.granted or counts.revoked):
+        # A role that nobody holds yet is written too: its container will refer to it.
+        if counts is not None and (counts.rows or counts.roles_created):
             store.begin_apply(run_id, "sync", None, settles=True)
             for done, total in store.apply(run_id, self.options.batch_size):
+                state.applied = done, total
                 self.progress("apply", done, total)
             if store.conflicts(run_id):
                 state.counts = store.counts(run_id)
@@ -358,6 +373,8 @@ class _State:
         self.collector = collector
         self.started = started
         self.counts: PlanCounts | None = None
+        # Rows of the plan: committed, and in all; once the first batch is through.
+        self.applied = (0, 0)
         self.evidence = _Evidence()
 
     def report(self, status: str, *, reasons: Sequence[str]) -> dict[str, Any]:

@@ -46,6 +46,8 @@ class Faults:
     # Break off in the middle of this page.
     break_page: int | None = None
     how: Break = Break.SILENCE
+    # Set ``reached`` in the middle of this page, and carry nothing on until ``go`` is set.
+    hold_page: int | None = None
     # Replace the result of this page.
     code_page: int | None = None
     code: int = 0
@@ -114,6 +116,7 @@ class FaultProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.url = f"ldap://127.0.0.1:{self.port}"
+        self.reached, self.go = threading.Event(), threading.Event()
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
         self.connections = 0
@@ -124,6 +127,7 @@ class FaultProxy:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
+        self.go.set()
         self._listener.close()
         for thread in self._threads:
             thread.join(5)
@@ -143,7 +147,13 @@ class FaultProxy:
             except OSError:
                 return
             self.connections += 1
-            self._start(_Session(self, client, self._upstream).run)
+            try:
+                session = _Session(self, client, self._upstream)
+            except OSError:
+                # There is no server at the moment, and the client is told so.
+                client.close()
+                continue
+            self._start(session.run)
 
     @property
     def ended(self) -> threading.Event:
@@ -243,6 +253,9 @@ class _Session:
             name = element(0x8A, NOTICE_OF_DISCONNECTION)
             self._send(message(b"\x00", result(EXTENDED_RESPONSE, faults.code, name)))
             return False
+        if page == faults.hold_page:
+            self._proxy.reached.set()
+            self._proxy.go.wait()
         if page == faults.break_page:
             return self._broken()
         return True

@@ -79,6 +79,12 @@ def headline(report: Document) -> list[Piece]:
             Span(f"Plan {run}: a {mode} of {org} {what}", Style.TITLE),
             f"; {read}{within}.",
         ]
+    if status == "blocked" and report.get("dry"):
+        return [
+            Span(f"Plan {run}: a {mode} of {org} ", Style.TITLE),
+            Span("would be blocked by the guard", Style.BAD),
+            f"; {read}{within}.",
+        ]
     name = f"{mode[0].upper()}{mode[1:]} {run} of {org}"
     told = {
         "done": ("is done", f"; {read}{within}{'' if changed else ', nothing had changed'}."),
@@ -204,12 +210,10 @@ def _approval(report: Document) -> list[Block]:
     reasons = [sentence(str(each)) for each in report.get("reasons") or []]
     blocks: list[Block] = [line(Span("Held because", Style.BAD))]
     blocks += [line(f"- {reason}", indent=2) for reason in reasons]
-    blocks.append(
-        line(
-            "If this is right, apply it with  ",
-            Span(f"syncd approve {report.get('run')}", Style.COMMAND),
-        )
-    )
+    told, then = "If this is right, apply it with  ", f"syncd approve {report.get('run')}"
+    if report.get("dry"):
+        told, then = "A sync stores it for your approval:  ", f"syncd sync {report['organization']}"
+    blocks.append(line(told, Span(then, Style.COMMAND)))
     return blocks
 
 

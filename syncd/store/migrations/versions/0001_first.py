@@ -296,6 +296,7 @@ def upgrade() -> None:
         sa.Column("started_at", UtcTime(), nullable=False),
         sa.Column("finished_at", UtcTime(), nullable=True),
         sa.Column("applied_number", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("together", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("settles", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("dry", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("change_set_id", sa.BigInteger(), nullable=True),

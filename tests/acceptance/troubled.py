@@ -1,0 +1,47 @@
+"""The fixtures of the tests of trouble; a pytest plugin that test modules name in ``pytest_plugins``."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.acceptance.moments import StoppingCommands
+from tests.acceptance.trouble import PostgresStores, SqliteStores, Worlds, company
+from tests.servers.slapd import Slapd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.acceptance.preloaded import Commands
+    from tests.acceptance.trouble import Stores
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def stores(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stores]:
+    """Stores on each database in turn."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            yield SqliteStores(tmp_path_factory.mktemp("stores"))
+        else:
+            cluster = request.getfixturevalue("postgres")
+            yield PostgresStores(cluster, request.getfixturevalue("postgres_template"), stack)
+
+
+@pytest.fixture(scope="session")
+def stopping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoppingCommands]:
+    """The process that commands are forked from which stop at a moment."""
+    with StoppingCommands(tmp_path_factory.mktemp("stopping")) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def worlds(
+    stores: Stores, commands: Commands, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Worlds]:
+    """Worlds over the company as it is before ``change``, anew for each kind of store."""
+    with Slapd(ldif=company()) as slapd:
+        yield Worlds(slapd, commands, tmp_path_factory.mktemp("worlds"))
