@@ -13,13 +13,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from syncd.errors import (
-    DirectoryError,
     NotFound,
     OrganizationPaused,
     OrganizationPending,
     PlanNotApprovable,
-    SyncdError,
-    UsageError,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 
     from syncd.compose import DirectoryParts
     from syncd.ldap.source import LdapSource
-    from syncd.settings import LdapSettings, OrganizationSettings, Settings
+    from syncd.settings import OrganizationSettings, Settings
     from syncd.store.database import Database
     from syncd.store.people import People
     from syncd.sync.run import SyncRun
@@ -95,57 +92,9 @@ class App:
 
     def check(self, *, connect: bool) -> dict[str, Any]:
         """Validate what loading could not, and look at the directories if asked to."""
-        organizations = []
-        for organization in self.settings.organizations.values():
-            faults: list[str] = []
-            found: dict[str, Any] | None = None
-            advice: list[str] = []
-            try:
-                if organization.provider == "ldap":
-                    parts = self._parts(organization)
-                    if connect:
-                        found, advice = self._probe(parts)
-            except SyncdError as error:
-                faults = str(error).splitlines()
-                if connect and isinstance(error, DirectoryError):
-                    found = {"error": {"code": error.code, "message": str(error)}}
-            organizations.append(
-                {
-                    "id": organization.id,
-                    "name": organization.organization.name,
-                    "provider": organization.provider,
-                    "faults": faults,
-                    "connect": found,
-                    "advice": advice,
-                }
-            )
-        return {
-            "organizations": organizations,
-            "warnings": list(self.settings.warnings),
-            "ok": not any(organization["faults"] for organization in organizations),
-        }
+        from syncd.doctor import check
 
-    def _probe(self, parts: DirectoryParts) -> tuple[dict[str, Any], list[str]]:
-        from syncd.ldap.ber import decode_entry
-        from syncd.ldap.probe import probe
-
-        report = probe(
-            parts.connection,
-            parts.users,
-            parts.containers,
-            vendor=parts.vendor,
-            clock=_now,
-        )
-        found = report.as_json()
-        found.pop("advice", None)
-        advice = list(report.advice)
-        found["example"] = None
-        if report.sample is not None:
-            try:
-                found["example"] = _mapped(parts, decode_entry(report.sample))
-            except SyncdError as error:
-                advice.append(f"the sample entry cannot be mapped: {error}")
-        return found, advice
+        return check(self.settings, connect=connect, clock=_now)
 
     # --- the store ------------------------------------------------------------------------
 
@@ -310,7 +259,7 @@ class App:
     def _parts(self, organization: OrganizationSettings) -> DirectoryParts:
         from syncd.compose import directory_parts
 
-        return directory_parts(organization, _ldap(organization))
+        return directory_parts(organization)
 
     def _people(self, org: str) -> People:
         from syncd.store.people import People
@@ -417,6 +366,7 @@ class App:
 
     def try_mappers(self, org: str, user: str) -> dict[str, Any]:
         """Map one person's live entry and show the result."""
+        from syncd.explain import mapped
         from syncd.ldap.ber import decode_entry
 
         parts = self._parts(self._organization(org))
@@ -427,27 +377,7 @@ class App:
                 f"the users listing of {org} has nobody with the username {user}; "
                 f"`syncd explain {org} {user}` says why"
             )
-        return _mapped(parts, decode_entry(found[0]))
-
-
-def _mapped(parts: DirectoryParts, entry: Any) -> dict[str, Any]:  # noqa: ANN401 - an Entry
-    from syncd.explain import field_rows, record_shape
-
-    record = parts.user_mapping(entry)
-    return {
-        "dn": entry.dn,
-        "record": record_shape(record),
-        "fields": field_rows(parts.user_mapping.explain(entry), None),
-    }
-
-
-def _ldap(organization: OrganizationSettings) -> LdapSettings:
-    if organization.provider != "ldap" or organization.ldap is None:
-        raise UsageError(
-            f"{organization.id} has the provider {organization.provider}; only a directory (ldap) "
-            "is synced"
-        )
-    return organization.ldap
+        return mapped(parts, decode_entry(found[0]))
 
 
 def _pending(applied: Mapping[str, Any], name: str, provider: str) -> str | None:

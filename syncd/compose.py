@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from syncd.errors import ConfigurationError, Fault
+from syncd.errors import ConfigurationError, Fault, UsageError
 from syncd.ldap import decode, dn, filters
 from syncd.ldap.connection import ConnectionOptions
 from syncd.ldap.listings import ContainerSearch, UserSearch
@@ -48,13 +48,20 @@ class DirectoryParts:
     vendor: str
 
 
-def directory_parts(organization: OrganizationSettings, ldap: LdapSettings) -> DirectoryParts:
+def directory_parts(organization: OrganizationSettings) -> DirectoryParts:
     """Build the parts of an organization whose provider is a directory.
 
     Raises:
         ConfigurationError: A filter is not one of RFC 4515, or mappers contradict each other.
+        UsageError: The provider is another.
 
     """
+    ldap = organization.ldap
+    if organization.provider != "ldap" or ldap is None:
+        raise UsageError(
+            f"{organization.id} has the provider {organization.provider}; only a directory (ldap) "
+            "is synced"
+        )
     vendor = VENDORS[ldap.vendor]
     username_attribute = ldap.username_ldap_attribute or vendor.username_attribute
     uuid_attribute = ldap.uuid_ldap_attribute or vendor.uuid_attribute

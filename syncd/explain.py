@@ -16,12 +16,13 @@ from syncd.records import fold
 from syncd.store.runs import run_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from syncd.compose import DirectoryParts
     from syncd.ldap.source import LdapSource
     from syncd.mappers.origins import FieldOrigin
-    from syncd.records import UserRecord
+    from syncd.mappers.pipeline import UserMapping
+    from syncd.records import Entry, UserRecord
     from syncd.store.people import People
 
 RECORD_FIELDS = ("username", "email", "email_verified", "first_name", "last_name", "dn")
@@ -48,7 +49,7 @@ class Explainer:
         if isinstance(found, Absence):
             return self._absent(username, user, found)
         try:
-            entry = decode_entry(found[0])
+            entry = _theirs(found, external_id, self._parts.user_mapping)
             record = self._parts.user_mapping(entry)
         except MappingError as error:
             return _absence(username, "quarantined", f"{error.reason}: {error.detail}")
@@ -185,6 +186,12 @@ class Explainer:
         )
 
 
+def _theirs(found: Sequence[bytes], external_id: str | None, mapping: UserMapping) -> Entry:
+    """Return the known person's own entry: his username may be another one's by now."""
+    entries = [decode_entry(raw) for raw in found]
+    return next((each for each in entries if mapping.identify(each)[0] == external_id), entries[0])
+
+
 def _held(username: str, run: str) -> dict[str, Any]:
     detail = f"the plan {run} would change him and waits for somebody: `syncd approve {run}`"
     return _absence(username, "held_by_plan", detail, run=run)
@@ -227,6 +234,15 @@ def record_shape(record: UserRecord) -> dict[str, Any]:
         "memberships": [
             {"mapper": each.mapper, "container": each.value} for each in record.memberships
         ],
+    }
+
+
+def mapped(parts: DirectoryParts, entry: Entry) -> dict[str, Any]:
+    """Return what the mappers make of an entry, and where each field comes from."""
+    return {
+        "dn": entry.dn,
+        "record": record_shape(parts.user_mapping(entry)),
+        "fields": field_rows(parts.user_mapping.explain(entry), None),
     }
 
 

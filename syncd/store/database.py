@@ -209,9 +209,12 @@ class Database:
         else:
             # A tenth of the usual sample: these tables are even, and there are many of them.
             connection.exec_driver_sql("SET LOCAL default_statistics_target = 10")
+        # Another organization that plans now keeps the tables' locks until its plan is made; what
+        # it found out about them will do.
+        words = "ANALYZE (SKIP_LOCKED)" if self.dialect == "postgresql" else "ANALYZE"
         for table in tables:
             name = f"{table.schema}." if table.schema and self.dialect == "sqlite" else ""
-            connection.exec_driver_sql(f"ANALYZE {name}{table.name}")
+            connection.exec_driver_sql(f"{words} {name}{table.name}")
 
     def give_room(self, connection: Connection) -> None:
         """Let PostgreSQL sort and join what a plan is made of in memory, for this transaction."""

@@ -67,6 +67,7 @@ class Lease:
         with self.database.write() as connection:
             now = clock(connection)
             # Looked at before it is locked: a batch of the holder's may keep the row for long.
+            row: Any = None
             for query in (mine, mine.with_for_update()):
                 row = connection.execute(query).one_or_none()
                 if row is not None and is_held(connection, row, now):

@@ -180,11 +180,7 @@ def counts(connection: Connection, run_id: int, last: int | None = None) -> Plan
     by_kind = dict.fromkeys(NAMES.values(), 0)
     updated = conflicts = rows = 0
     changed = Kind.UPDATE | Kind.RENAME | Kind.EMAIL | Kind.MOVE
-    query = (
-        select(P.c.kinds, P.c.state, func.count())
-        .where(counted)
-        .group_by(P.c.kinds, P.c.state)
-    )
+    query = select(P.c.kinds, P.c.state, func.count()).where(counted).group_by(P.c.kinds, P.c.state)
     for value, state, count in connection.execute(query):
         kinds = Kind(value)
         if state != "planned":

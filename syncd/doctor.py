@@ -1,0 +1,74 @@
+"""``syncd check``: what loading could not find wrong, and a look at the directories themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from syncd.compose import directory_parts
+from syncd.errors import DirectoryError, SyncdError
+from syncd.explain import mapped
+from syncd.ldap.ber import decode_entry
+from syncd.ldap.probe import probe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from syncd.compose import DirectoryParts
+    from syncd.settings import OrganizationSettings, Settings
+
+
+def check(settings: Settings, *, connect: bool, clock: Callable[[], datetime]) -> dict[str, Any]:
+    """Return each organization's faults and, with ``connect``, what its directory is like."""
+    organizations = [
+        _check_one(organization, connect=connect, clock=clock)
+        for organization in settings.organizations.values()
+    ]
+    return {
+        "organizations": organizations,
+        "warnings": list(settings.warnings),
+        "ok": not any(organization["faults"] for organization in organizations),
+    }
+
+
+def _check_one(
+    organization: OrganizationSettings, *, connect: bool, clock: Callable[[], datetime]
+) -> dict[str, Any]:
+    faults: list[str] = []
+    found: dict[str, Any] | None = None
+    advice: list[str] = []
+    try:
+        if organization.provider == "ldap":
+            parts = directory_parts(organization)
+            if connect:
+                found, advice = _probe(parts, clock)
+    except SyncdError as error:
+        faults = str(error).splitlines()
+        if connect and isinstance(error, DirectoryError):
+            found = {"error": {"code": error.code, "message": str(error)}}
+    return {
+        "id": organization.id,
+        "name": organization.organization.name,
+        "provider": organization.provider,
+        "faults": faults,
+        "connect": found,
+        "advice": advice,
+    }
+
+
+def _probe(
+    parts: DirectoryParts, clock: Callable[[], datetime]
+) -> tuple[dict[str, Any], list[str]]:
+    report = probe(
+        parts.connection, parts.users, parts.containers, vendor=parts.vendor, clock=clock
+    )
+    found = report.as_json()
+    found.pop("advice", None)
+    found["example"] = None
+    advice = list(report.advice)
+    if report.sample is not None:
+        try:
+            found["example"] = mapped(parts, decode_entry(report.sample))
+        except SyncdError as error:
+            advice.append(f"the sample entry cannot be mapped: {error}")
+    return found, advice
