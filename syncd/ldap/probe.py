@@ -17,6 +17,7 @@ from syncd.ldap.ber import decode_entry
 from syncd.ldap.certificate import presented
 from syncd.ldap.connection import Connection
 from syncd.ldap.decode import decode_external_id
+from syncd.ldap.filter_tree import And
 from syncd.ldap.listings import distinct_bases
 from syncd.ldap.lookup import unique
 from syncd.ldap.report import (
@@ -257,8 +258,25 @@ def _failing_clause(connection: Connection, request: SearchRequest) -> str | Non
     # The base itself and containers are no people; the deepest entry is the likeliest one.
     for entry in sorted(entries, key=lambda entry: entry.dn.count(","), reverse=True):
         if entry.values("objectClass"):
-            return filters.matches(filters.parse(request.filter), entry)[1]
+            return _clause_against(connection, request, entry)
     return None
+
+
+def _clause_against(connection: Connection, request: SearchRequest, entry: Entry) -> str | None:
+    """Return the clause that turns an entry away; the server decides, who knows subclasses."""
+    tree = filters.parse(request.filter)
+    clauses = tree.clauses if isinstance(tree, And) else (tree,)
+    found = None
+    for each in clauses:
+        matched, clause = filters.matches(each, entry)
+        if matched:
+            continue
+        found = clause
+        alone = replace(request, base_dn=entry.dn, scope=Scope.BASE, filter=str(each))
+        alone = replace(alone, attributes=NO_ATTRIBUTES, page_size=None)
+        if not _first_page(connection, alone).entries:
+            break
+    return found
 
 
 def _first_page(connection: Connection, request: SearchRequest) -> _FirstPage:

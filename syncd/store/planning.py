@@ -24,7 +24,6 @@ from sqlalchemy import (
     update,
 )
 
-from syncd.records import batched
 from syncd.store import schema
 from syncd.store.kinds import Kind
 from syncd.store.staging import allocate
@@ -43,8 +42,6 @@ U, I, IK = schema.users, schema.identities, schema.identity_keys
 SR = schema.stage_roles
 P, PG, PK = schema.plan_people, schema.plan_grants, schema.plan_keys
 
-# Values in one statement: SQLite takes 32,766 and PostgreSQL 65,535 of them.
-IN_LIST = 500
 ACCOUNT_STATE = "account-state"
 DIRECTORY = "directory"
 MISSING = "missing"
@@ -147,15 +144,10 @@ def mark(connection: Connection, run_id: int, ids: Sequence[int], name: str) -> 
     """Mark people of this run; marking twice is marking once."""
     if not ids:
         return
-    there: set[int] = set()
-    for part in batched(ids, IN_LIST):
-        there.update(
-            connection.scalars(
-                select(M.c.user_id).where(
-                    M.c.run_id == run_id, M.c.mark == name, M.c.user_id.in_(part)
-                )
-            )
-        )
+    # All of them: they are few, and ids listed in a statement would be looked through for each.
+    there = set(
+        connection.scalars(select(M.c.user_id).where(M.c.run_id == run_id, M.c.mark == name))
+    )
     rows = [
         {"run_id": run_id, "user_id": user_id, "mark": name} for user_id in sorted(set(ids) - there)
     ]

@@ -299,6 +299,8 @@ runs = Table(
     Column("change_set_id", BigInteger),
     Column("reasons", Text),
     Column("report", Text),
+    # Of a plan that waits: how far the directory had been read for it, stored when it is approved.
+    Column("watermark", Text),
     Index(None, "organization_id", "id"),
 )
 

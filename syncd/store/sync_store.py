@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import and_, delete, exists, func, insert, literal, or_, select, update
 
 from syncd.errors import ConstraintViolated
-from syncd.records import key_of
+from syncd.records import Watermark, key_of
 from syncd.store import books, planning, runs, schema, staging
 from syncd.store.applying import Batch
 from syncd.store.kinds import Kind
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
         ListingOutcome,
         Quarantined,
         UserRecord,
-        Watermark,
     )
     from syncd.store.database import Database
     from syncd.store.runs import PlanCounts
@@ -50,6 +49,8 @@ class PlanRow(NamedTuple):
 
 ID_BLOCK = 5_000
 IN_LIST = 500
+# The cause of an absence that nobody looked into person by person.
+UNSEEN = "not in the listing, and not looked up one by one"
 
 
 class SyncStore:
@@ -398,10 +399,10 @@ class SyncStore:
         """Stage as absent who was not seen, staged or protected; return how many those are."""
         marks = schema.stage_marks
         with self.database.stage() as connection:
-            rows = ((run_id, user_id, None, None, "") for user_id in unseen)
+            rows = ((run_id, user_id, None, None, UNSEEN) for user_id in unseen)
             staging.bulk_insert(self.database, connection, A, rows)
             undigested = (
-                select(literal(run_id), U.c.id, literal(""))
+                select(literal(run_id), U.c.id, literal(UNSEEN))
                 .join(I, I.c.user_id == U.c.id)
                 .where(
                     I.c.organization_id == self.organization_id,
@@ -595,6 +596,14 @@ class SyncStore:
                 )
             ]
 
+    def waiting_watermark(self, run_id: int) -> Watermark | None:
+        """Return how far the directory had been read for a plan that waits."""
+        table = schema.runs
+        with self.database.read() as connection:
+            query = select(table.c.watermark).where(table.c.id == run_id)
+            found = connection.execute(query).scalar_one()
+        return None if found is None else Watermark(*json.loads(found))
+
     def mark_stale(self, run_id: int, numbers: Sequence[int]) -> None:
         """Leave rows out of a plan because the directory says something else by now."""
         P = schema.plan_people
@@ -676,7 +685,10 @@ class SyncStore:
                 books.settle_digests(connection, self.organization_id, self.source, run_id)
             if status == "done":
                 books.look_again(connection, self.source, run_id)
-            if watermark is not None:
+            waiting = None
+            if watermark is not None and status == "blocked":
+                waiting = json.dumps([watermark.kind, watermark.value, watermark.ground])
+            elif watermark is not None:
                 books.write_watermark(
                     connection,
                     self.organization_id,
@@ -707,6 +719,7 @@ class SyncStore:
                 finished_at=now,
                 report=json.dumps(report, ensure_ascii=False),
                 reasons=json.dumps(report.get("reasons", []), ensure_ascii=False),
+                watermark=waiting,
             )
         return superseded
 

@@ -33,6 +33,7 @@ def approve(run: SyncRun, run_id: int, actor: str) -> dict[str, Any]:
         stale = _stale_people(run, run_id)
         stale_mappers = _stale_mappers(run, run_id)
         dropped = sum(store.drop_grants(run_id, mapper) for mapper in stale_mappers)
+        watermark = store.waiting_watermark(run_id)
         checked = time.perf_counter()
         settles = not stale_mappers
         store.begin_apply(run_id, actor, f"approval of {run.run_name(run_id)}", settles=settles)
@@ -43,7 +44,7 @@ def approve(run: SyncRun, run_id: int, actor: str) -> dict[str, Any]:
         counts = store.counts(run_id)
         reasons = []
         if stale:
-            reasons.append(f"{stale} people are not as planned any more and were left out")
+            reasons.append(f"{stale} of the people are not as planned any more and were left out")
         if dropped:
             reasons.append(
                 f"{dropped} role changes of {', '.join(stale_mappers)} were left out: the role "
@@ -73,7 +74,14 @@ def approve(run: SyncRun, run_id: int, actor: str) -> dict[str, Any]:
                 "total": now - started,
             },
         )
-        store.finish(run_id, "done", report, keep_listings=True)
+        store.finish(
+            run_id,
+            "done",
+            report,
+            # What was left out has to be looked for again, on the old ground.
+            watermark=None if stale or dropped else watermark,
+            keep_listings=True,
+        )
     return report
 
 

@@ -222,6 +222,7 @@ class SyncRun:
                 report,
                 outcomes=collector.collected.outcomes,
                 quarantined=None if dry else collector.collected.quarantined,
+                watermark=None if dry else self._proven(state, watermark),
             )
             return report
         return self._apply(state, watermark)
@@ -239,7 +240,6 @@ class SyncRun:
             if store.conflicts(run_id):
                 state.counts = store.counts(run_id)
         store.settle(run_id)
-        complete = all(outcome.verdict is Verdict.COMPLETE for outcome in collected.outcomes)
         collected.seconds["apply"] += time.perf_counter() - now
         report = state.report("done", reasons=())
         store.finish(
@@ -248,10 +248,17 @@ class SyncRun:
             report,
             outcomes=collected.outcomes,
             quarantined=collected.quarantined,
-            watermark=watermark if complete and not state.evidence.held else None,
+            watermark=self._proven(state, watermark),
             digests=True,
         )
         return report
+
+    @staticmethod
+    def _proven(state: _State, watermark: Watermark | None) -> Watermark | None:
+        """Return the watermark if the listings prove that everything up to it was seen."""
+        outcomes = state.collector.collected.outcomes
+        complete = all(outcome.verdict is Verdict.COMPLETE for outcome in outcomes)
+        return watermark if complete and not state.evidence.held else None
 
     # --- what the evidence allows ---------------------------------------------------------
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Self
 from tests.acceptance.preloaded import MODULES, ROOT, Commands, _command
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from tests.acceptance.world import World
 
 VARIABLE = "ACCEPTANCE_MOMENT"
@@ -111,7 +113,8 @@ class Held:
     def ended(self) -> tuple[int, str, str]:
         """Wait for the end; return exit code, standard output and standard error."""
         code = self.process.wait(PATIENCE_SECONDS)
-        return code, *((self._folder / f"held-{name}").read_text() for name in ("out", "err"))
+        out, err = ((self._folder / f"held-{name}").read_text() for name in ("out", "err"))
+        return code, out, err
 
 
 def moments(record: Path) -> list[Moment]:
@@ -162,12 +165,13 @@ class _Watch:
 
 
 def _phase() -> str:
-    frame = sys._getframe(1)
-    found = None
-    while frame is not None and found is None:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
         found = PHASES.get((frame.f_globals.get("__name__", ""), frame.f_code.co_name))
-        frame = frame.f_back  # type: ignore[assignment]
-    return found or "around"
+        if found is not None:
+            return found
+        frame = frame.f_back
+    return "around"
 
 
 def _run(request: dict[str, Any]) -> int:

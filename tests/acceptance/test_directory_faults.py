@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.acceptance.moments import Stop, find, moments
 from tests.acceptance.trouble import (
     PAGE_SIZE,
     Started,
@@ -19,6 +20,7 @@ from tests.acceptance.trouble import (
     content,
     lasting,
     sentence,
+    told,
     uid,
 )
 from tests.acceptance.world import ORGANIZATION, PATIENCE_SECONDS
@@ -27,7 +29,9 @@ from tests.servers.slapd import PEOPLE, ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from tests.acceptance.moments import StoppingCommands
     from tests.acceptance.preloaded import QuickWorld
     from tests.acceptance.trouble import Stores, Worlds
     from tests.servers.slapd import Slapd
@@ -234,7 +238,7 @@ def test_a_directory_that_dies_in_the_middle_of_a_listing_takes_nobody_away(
         with gone(slapd) if how == "killed" else slapd.paused():
             faulty.proxy.go.set()
             out, err = process.communicate(timeout=PATIENCE_SECONDS)
-    assert (process.returncode, err) == (4, "")
+    assert (process.returncode, told(err)) == (4, [])
     report = json.loads(out)
     assert [each["verdict"] for each in report["listings"]] == ["truncated", "truncated"]
     found = faulty.nothing_lost(world)
@@ -262,7 +266,7 @@ def test_a_broken_listing_is_told_to_whoever_reads_the_report(faulty: Faulty) ->
     answer = world.syncd("sync", ORGANIZATION, code=4)
     assert "page 3" in answer.out
     assert "raise the server's size limit" in answer.out
-    assert answer.err == ""
+    assert told(answer.err) == []
 
 
 @ON_SQLITE
@@ -279,6 +283,31 @@ def test_one_failed_sync_after_the_other_still_loses_nothing(faulty: Faulty) -> 
         faulty.nothing_lost(world)
     faulty.made_good(world)
     assert world.plan(code=0)["changes"] == []
+
+
+@ON_SQLITE
+def test_a_broken_off_sync_that_is_killed_as_well_still_takes_no_role_for_settled(
+    faulty: Faulty, stopping: StoppingCommands, tmp_path: Path
+) -> None:
+    """Roles that it must not take away are taken by the next whole one, a plan between or not."""
+    faults = users(code_page=LATER, code=4)
+
+    def run(stop: Stop) -> tuple[QuickWorld, int]:
+        world = faulty.world(faults)
+        words = world.command(*as_json())[1:]
+        return world, stopping.run(words, world.folder, stop.environment()).code
+
+    record = tmp_path / "moments"
+    assert run(Stop(record=str(record)))[1] == 4
+    at = find(moments(record), "apply", "INSERT INTO journal")
+    for plans in (0, 1):
+        world, code = run(Stop(at=at))
+        assert code == -signal.SIGKILL
+        faulty.nothing_lost(world)
+        faulty.proxy.faults = Faults()
+        for _ in range(plans):
+            world.plan()
+        faulty.made_good(world)
 
 
 def test_the_pages_of_these_tests_are_smaller_than_the_company(faulty: Faulty) -> None:

@@ -34,6 +34,7 @@ def _blocked_by_a_slip(quick_world: MakeQuickWorld) -> tuple[QuickWorld, dict[st
 
 @pytest.mark.rule("2.13.1", server="openldap")
 @pytest.mark.rule("2.15.3", server="openldap")
+@ON_SQLITE
 def test_a_mapper_slip_that_renames_everybody_is_dropped_by_mending_it(
     quick_world: MakeQuickWorld,
 ) -> None:

@@ -115,4 +115,23 @@ def test_a_killed_sync_is_made_good_by_the_next_one(
     after = check_invariants(world.store_url, quiet)
     assert lasting(after, "journal") == lasting(quiet, "journal")
     assert after["watermark"] != between["watermark"]
+    # The killed run has an end in the books too: made good when it was applying.
+    assert set(after["runs"]) <= {"done", "interrupted"}
     assert world.plan(code=0)["changes"] == []
+
+
+@pytest.mark.parametrize("thousandths", [0, 400, 999])
+def test_a_plan_between_a_killed_apply_and_the_next_sync_changes_nothing(
+    recorded: Recorded, thousandths: int
+) -> None:
+    """Looking at what is left does not take away what the next sync goes on from."""
+    world = recorded.start("changes")
+    quiet = recorded.quiet["changes"]
+    at = recorded.number("changes", "apply", thousandths)
+    assert recorded.run(world, Stop(at=at)) == SIGKILLED
+    between = content(world.store_url)
+    world.plan()
+    assert lasting(content(world.store_url), "journal") == lasting(between, "journal")
+    world.sync()
+    after = check_invariants(world.store_url, quiet)
+    assert lasting(after, "journal") == lasting(quiet, "journal")

@@ -99,6 +99,7 @@ def test_a_return_lifts_no_restriction_but_its_own(quick_world: MakeQuickWorld) 
 
 @pytest.mark.rule("2.13.3", server="openldap")
 @pytest.mark.rule("2.15.1", server="openldap")
+@ON_SQLITE
 def test_an_empty_users_listing_is_held_until_somebody_looks(quick_world: MakeQuickWorld) -> None:
     """A filter typo that finds nobody is blocked, in the plan too; mended it leaves no trace."""
     world = quick_world(people(5))

@@ -135,6 +135,7 @@ def test_a_reused_username_with_a_new_id_is_a_new_person(
 
 
 @pytest.mark.rule("K6", server="openldap")
+@ON_SQLITE
 def test_a_name_that_somebody_else_has_is_not_taken_from_him(quick_world: MakeQuickWorld) -> None:
     """A person whom no directory manages keeps his name; the newcomer waits in quarantine."""
     world = quick_world(people(3))

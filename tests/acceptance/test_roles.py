@@ -180,6 +180,7 @@ def test_a_person_whose_dn_changed_while_his_role_did_not(quick_world: MakeQuick
 
 
 @pytest.mark.rule("2.6.10", server="openldap")
+@ON_SQLITE
 def test_references_cleaned_up_by_the_server_are_followed(quick_world: MakeQuickWorld) -> None:
     """With refint a rename keeps the role, and a leaver's place in it goes to nobody."""
     world = quick_world(people(3) + role("staff", "u00001", "u00002"), overlays=("refint",))
@@ -253,6 +254,7 @@ def test_the_placeholder_of_an_empty_role_is_nobody(quick_world: MakeQuickWorld)
     assert world.sync()["memberships"] == {"added": 0, "removed": 0, "unresolved": 0}
 
 
+@ON_SQLITE
 def test_a_role_called_like_a_preconfigured_one_waits_for_an_explicit_map(
     quick_world: MakeQuickWorld,
 ) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,24 +19,31 @@ from sqlalchemy import make_url
 
 from tests.acceptance.moments import Held, Stop, find, moments
 from tests.acceptance.trouble import (
+    SETTINGS,
     PostgresStores,
+    SqliteStores,
     Started,
     as_json,
     change,
     check_invariants,
     content,
     lasting,
+    run_as_anybody,
+    run_program,
     sentence,
+    told,
 )
-from tests.acceptance.world import ORGANIZATION, PATIENCE_SECONDS, Answer
+from tests.acceptance.world import ORGANIZATION
+from tests.conftest import _migrate
 from tests.servers.postgres import Postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from tests.acceptance.moments import Moment, StoppingCommands
     from tests.acceptance.preloaded import QuickWorld
     from tests.acceptance.trouble import Stores, Worlds
+    from tests.acceptance.world import Answer
 
 pytest_plugins = ["tests.acceptance.quick", "tests.acceptance.troubled"]
 
@@ -44,8 +53,7 @@ SHORT_WAIT = {
     "sqlite": "?timeout=0.2",
     "postgresql": "&options=-c%20lock_timeout%3D200ms",
 }
-# What takes from root the right to read and write everything: a file's mode then binds it too.
-AS_ANYBODY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+INTERRUPTED, USAGE, UNAVAILABLE, HELD = 130, 2, 4, 6
 
 
 class Syncs(Started):
@@ -56,34 +64,65 @@ class Syncs(Started):
     ) -> None:
         super().__init__(worlds, stores)
         change(worlds.slapd)
-        self.finish()
         self._stopping = stopping
         world = self.world()
         assert self.run(world, Stop(record=str(folder / "moments"))).code == 0
+        self.after = content(world.store_url)
         self.moments: list[Moment] = moments(folder / "moments")
+
+    @property
+    def kind(self) -> str:
+        """Which database it is."""
+        return self.stores.kind
+
+    @property
+    def second_batch(self) -> int:
+        """The moment behind the first batch, at which nothing is locked."""
+        first = find(self.moments, "apply", "INSERT INTO journal")
+        return find(self.moments, "apply", "COMMIT", after=first) + 1
 
     def world(self, store_url: str | None = None) -> QuickWorld:
         """Return a world that waits for the changes."""
         return self.worlds.world(store_url or self.again())
+
+    def impatient(self, world: QuickWorld) -> None:
+        """Let a world wait for other people's locks a fifth of a second only."""
+        world.store_url += SHORT_WAIT[self.kind]
+        world.configure(ldap=SETTINGS)
+        world.store_url = world.store_url.removesuffix(SHORT_WAIT[self.kind])
 
     def run(self, world: QuickWorld, stop: Stop) -> Answer:
         """Run a sync that stops at a moment."""
         words = world.command(*as_json())[1:]
         return self._stopping.run(words, world.folder, stop.environment())
 
-    def unchanged(self, world: QuickWorld) -> None:
-        """Check that nothing of the organization was touched."""
-        url = world.store_url
-        assert lasting(content(url), "journal", "watermark") == lasting(
-            self.before, "journal", "watermark"
-        )
+    def untouched(self, world: QuickWorld) -> None:
+        """Check that nothing of the organization is other than before."""
+        found = content(world.store_url)
+        parts = ("journal", "watermark")
+        assert lasting(found, *parts) == lasting(self.before, *parts)
 
     def made_good(self, world: QuickWorld) -> None:
-        """Check that the next sync ends where a quiet one does."""
+        """Check that the next sync, without faults, ends where a quiet one does."""
+        world.configure(ldap=SETTINGS)
         report = world.sync()
         assert (report["status"], report["listing"]) == ("done", "complete")
-        after = check_invariants(world.store_url, self.after)
-        assert lasting(after, "journal") == lasting(self.after, "journal")
+        found = check_invariants(world.store_url, self.after)
+        assert lasting(found, "journal") == lasting(self.after, "journal")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def stores(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stores]:
+    """Stores on each database in turn; the PostgreSQL server is one that tests may kill."""
+    if request.param == "sqlite":
+        yield SqliteStores(tmp_path_factory.mktemp("stores"))
+        return
+    with Postgres() as cluster, ExitStack() as stack:
+        template = cluster.create()
+        _migrate(cluster.url(template))
+        yield PostgresStores(cluster, template, stack)
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +136,12 @@ def syncs(
     return Syncs(worlds, stores, stopping, tmp_path_factory.mktemp("moments"))
 
 
-def failed(world: QuickWorld, code: int, *words: str) -> str:
-    """Run a sync that fails on its store; return its sentence, which the report has too."""
-    answer = world.syncd(*(words or as_json()), code=code)
-    told = sentence(answer)
-    document = answer.document
-    assert f"syncd: {document['error']['message']}".rstrip(".") == told.rstrip(".")
-    return told
+def failed(answer: Answer, code: int) -> str:
+    """Check the code of a sync that failed; return its sentence, which the report has too."""
+    assert answer.code == code, (answer.code, answer.out, answer.err)
+    said = sentence(answer)
+    assert f"syncd: {answer.document['error']['message']}".rstrip(".") == said.rstrip(".")
+    return said
 
 
 def path_of(url: str) -> Path:
@@ -128,42 +166,353 @@ def locked(url: str) -> Iterator[None]:
         with contextlib.closing(sqlite3.connect(path_of(url), isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             yield
+            other.execute("ROLLBACK")
         return
-    with connect(url) as other, other.transaction():
-        other.execute("LOCK TABLE leases IN ACCESS EXCLUSIVE MODE")
+    with connect(url) as session, session.transaction():
+        session.execute("LOCK TABLE leases IN ACCESS EXCLUSIVE MODE")
         yield
 
 
 def test_a_locked_store_is_unavailable_for_as_long_as_it_is_locked(syncs: Syncs) -> None:
     """Somebody else's lock ends a sync after the wait that the URL says, and changes nothing."""
     world = syncs.world()
+    syncs.impatient(world)
     with locked(world.store_url):
-        patient, world.store_url = world.store_url, world.store_url + SHORT_WAIT[syncs.stores.kind]
-        world.configure(ldap=syncs.settings)
-        told = failed(world, 4)
-    assert "another process holds it" in told
-    world.store_url = patient
-    syncs.unchanged(world)
+        said = failed(world.syncd(*as_json()), UNAVAILABLE)
+    assert "another process holds it" in said
+    syncs.untouched(world)
     syncs.made_good(world)
 
 
-def test_a_store_that_is_locked_in_the_middle_of_the_apply_keeps_the_batches_it_has(
-    syncs: Syncs,
+def test_a_store_that_is_locked_in_the_middle_keeps_the_batches_that_it_has(syncs: Syncs) -> None:
+    """The run stops in its middle and says how far it came; the next one writes the rest."""
+    world = syncs.world()
+    syncs.impatient(world)
+    with (
+        Held(world, *as_json(), at=syncs.second_batch) as held,
+        locked(world.store_url),
+    ):
+        held.go()
+        code, out, err = held.ended()
+    assert code == UNAVAILABLE, (out, err)
+    assert "another process holds it" in err
+    report = json.loads(out)
+    assert report["status"] == "failed"
+    (applied,) = (reason for reason in report["reasons"] if "were written" in reason)
+    assert applied.startswith("10 of ")
+    between = check_invariants(world.store_url, syncs.after)
+    before, now, after = (len(each["journal"]) for each in (syncs.before, between, syncs.after))
+    assert before < now < after
+    syncs.made_good(world)
+
+
+# --- read-only ------------------------------------------------------------------------------
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("folder", [False, True], ids=["file", "folder"])
+def test_a_read_only_file_is_told_and_left_alone(syncs: Syncs, folder: bool) -> None:  # noqa: FBT001
+    """A file, or a folder, that this user may not write."""
+    world = syncs.world()
+    path = path_of(world.store_url)
+    path.chmod(0o444)
+    if folder:
+        path.parent.chmod(0o555)
+    try:
+        said = failed(run_as_anybody(world, *as_json()), UNAVAILABLE)
+    finally:
+        path.parent.chmod(0o755)
+        path.chmod(0o644)
+    assert "may write" in said or "right to write" in said
+    syncs.untouched(world)
+    syncs.made_good(world)
+
+
+@ON_POSTGRESQL
+def test_a_read_only_database_is_told_and_left_alone(syncs: Syncs) -> None:
+    """A database that takes no writes, as a standby does."""
+    world = syncs.world()
+    with connect(world.store_url) as other:
+        name = other.info.dbname
+        other.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    said = failed(world.syncd(*as_json()), UNAVAILABLE)
+    assert "read-only" in said
+    assert "standby" in said
+    with connect(world.store_url) as other:
+        other.execute("SET default_transaction_read_only = off")
+        other.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    syncs.untouched(world)
+    syncs.made_good(world)
+
+
+@ON_POSTGRESQL
+def test_a_role_that_may_only_read_is_told_what_it_lacks(syncs: Syncs) -> None:
+    """The sentence names what was refused and the role's right."""
+    world = syncs.world()
+    mine = world.store_url
+    with connect(mine) as other:
+        other.execute("CREATE ROLE onlooker LOGIN")
+        other.execute("GRANT pg_read_all_data TO onlooker")
+    world.store_url = mine.replace("//syncd@", "//onlooker@")
+    world.configure(ldap=SETTINGS)
+    said = failed(world.syncd(*as_json()), UNAVAILABLE)
+    assert "permission denied" in said
+    assert "give the role in store.url the right" in said
+    world.store_url = mine
+    syncs.untouched(world)
+    syncs.made_good(world)
+
+
+# --- full -----------------------------------------------------------------------------------
+
+
+@ON_SQLITE
+def test_a_store_that_may_not_grow_loses_nothing_however_far_the_sync_comes(syncs: Syncs) -> None:
+    """Files that reach the largest size allowed, at ever later moments, until there is room."""
+    world = syncs.world()
+    failures = 0
+    for kibibytes in (48, 128, 256, 448, 704, 1024, 4096):
+        limit = ("prlimit", f"--fsize={kibibytes * 1024}")
+        answer = run_program([*limit, *world.command(*as_json())], world.folder, as_json())
+        check_invariants(world.store_url, syncs.after)
+        if answer.code == 0:
+            break
+        failures += 1
+        said = failed(answer, UNAVAILABLE)
+        assert "free space" in said or "free some space" in said
+    assert failures >= 2
+    syncs.made_good(world)
+
+
+@ON_SQLITE
+def test_a_full_disk_is_told_and_loses_nothing(syncs: Syncs, tmp_path: Path) -> None:
+    """A small file system of its own, where a namespace for it may be had, runs full."""
+    world = syncs.world()
+    store, saved = path_of(world.store_url).parent, tmp_path / "saved"
+    saved.mkdir()
+    bytes_there = sum(file.stat().st_size for file in store.iterdir())
+    unshare = ["unshare", "--mount", *(() if os.geteuid() == 0 else ("--user", "--map-root-user"))]
+    mount = f"mount -t tmpfs -o size={bytes_there + 256 * 1024} tmpfs {store}"
+    if subprocess.run([*unshare, "sh", "-c", mount], check=False, capture_output=True).returncode:
+        pytest.skip("this user may not make a file system of his own")
+    steps = f'cp -a {store}/. {saved}/ && {mount} && cp -a {saved}/. {store}/ && "$@"; code=$?'
+    script = f"{steps}; cp -a {store}/. {saved}/; exit $code"
+    program = [*unshare, "sh", "-c", script, "sh", *world.command(*as_json())]
+    said = failed(run_program(program, world.folder, as_json()), UNAVAILABLE)
+    assert "is full" in said
+    assert "free some space" in said
+    shutil.copytree(saved, store, dirs_exist_ok=True)
+    check_invariants(world.store_url, syncs.after)
+    syncs.made_good(world)
+
+
+# --- gone -----------------------------------------------------------------------------------
+
+
+def backend(cluster: Postgres) -> None:
+    """Kill the server process of syncd's connections; the server ends all others and recovers."""
+    pids = cluster.sql("select pid from pg_stat_activity where application_name = 'syncd'")
+    os.kill(int(pids.splitlines()[0]), signal.SIGKILL)
+
+
+def server(cluster: Postgres) -> None:
+    """Kill all processes of the server at once, as the end of its machine would."""
+    postmaster = cluster._server
+    assert postmaster is not None
+    os.kill(postmaster.pid, signal.SIGSTOP)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            process_id, parent = stat.parent.name, stat.read_text().rpartition(")")[2].split()[1]
+            if int(parent) == postmaster.pid:
+                os.kill(int(process_id), signal.SIGKILL)
+    postmaster.kill()
+    postmaster.wait()
+    cluster._server = None
+
+
+@ON_POSTGRESQL
+@pytest.mark.parametrize("kill", [backend, server])
+@pytest.mark.parametrize("part", ["UPDATE users", "INSERT INTO journal", "COMMIT"])
+def test_a_server_that_is_killed_in_the_middle_of_a_batch_keeps_whole_batches(
+    syncs: Syncs, kill: Any, part: str
 ) -> None:
-    """The run stops in its middle and says so; the next one brings it to its end."""
-    world = syncs.world(syncs.again())
-    plain, world.store_url = world.store_url, world.store_url + SHORT_WAIT[syncs.stores.kind]
-    world.configure(ldap=syncs.settings)
-    first = find(syncs.moments, "apply", "COMMIT", after=find(syncs.moments, "apply", "journal"))
-    # The statement behind the first batch's commit begins the second batch.
-    with Held(world, *as_json(), at=first + 1) as held:
-        with locked(plain) if syncs.stores.kind == "postgresql" else contextlib.nullcontext():
-            held.go()
-            code, out, err = held.ended()
-    assert code in {0, 4}, (code, out, err)
-    world.store_url = plain
-    if syncs.stores.kind == "postgresql":
-        report = json.loads(out)
-        assert (code, report["status"]) == (4, "failed")
-        assert "another process holds it" in err
+    """The run ends with one sentence; behind the recovery the next one writes the rest."""
+    assert isinstance(syncs.stores, PostgresStores)
+    cluster = syncs.stores.cluster
+    world = syncs.world()
+    at = find(syncs.moments, "apply", part, after=syncs.second_batch if part == "COMMIT" else 0)
+    with Held(world, *as_json(), at=at) as held:
+        kill(cluster)
+        held.go()
+        code, out, err = held.ended()
+    if cluster._server is None:
+        cluster.start()
+    else:
+        cluster._wait_until_ready(cluster._server)
+    assert code == UNAVAILABLE, (out, err)
+    assert "check that it runs" in err
+    assert json.loads(out)["status"] == "failed"
+    assert len(told(err)) == 1
+    between = check_invariants(world.store_url, syncs.after)
+    assert len(between["journal"]) < len(syncs.after["journal"])
+    syncs.made_good(world)
+
+
+@ON_POSTGRESQL
+def test_a_server_that_does_not_run_is_told(syncs: Syncs) -> None:
+    """The sentence names the store without its password, and what to check."""
+    world = syncs.world()
+    mine = world.store_url
+    world.store_url = "postgresql+psycopg://syncd:hidden-word@127.0.0.1:1/syncd"
+    world.configure(ldap=SETTINGS)
+    said = failed(world.syncd(*as_json()), UNAVAILABLE)
+    assert "check that it runs" in said
+    assert "hidden-word" not in said
+    world.store_url = mine
+    syncs.made_good(world)
+
+
+@ON_SQLITE
+def test_a_file_that_is_no_database_is_told(syncs: Syncs) -> None:
+    """It is not overwritten, and the sentence says what to do."""
+    world = syncs.world()
+    path = path_of(world.store_url)
+    path.write_text("not a database " * 1000)
+    said = failed(world.syncd(*as_json()), UNAVAILABLE)
+    assert "damaged or not a database" in said
+    assert path.read_text().startswith("not a database")
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("how", ["gone", "damaged"])
+def test_a_lost_stage_loses_nothing(syncs: Syncs, how: str) -> None:
+    """A store that was restored without its stage, in the middle of an apply, goes on."""
+    world = syncs.world()
+    assert syncs.run(world, Stop(at=syncs.second_batch)).code == -signal.SIGKILL
+    stage = path_of(world.store_url)
+    staged = list(stage.parent.glob(f"{stage.name}-stage*"))
+    assert staged
+    for file in staged:
+        if how == "gone" or file.name.endswith(("-wal", "-shm")):
+            file.unlink()
+        else:
+            file.write_text("damaged " * 1000)
+    syncs.made_good(world)
+
+
+# --- schema ---------------------------------------------------------------------------------
+
+
+def test_a_schema_that_this_program_does_not_know_is_refused(syncs: Syncs) -> None:
+    """A store that a newer program has upgraded: nothing is read into it, nor is it upgraded."""
+    world = syncs.world()
+    (version,) = world.sql("select version_num from schema_versions")
+    world.sql("update schema_versions set version_num = '9999'")
+    said = failed(world.syncd(*as_json()), USAGE)
+    assert "9999" in said
+    assert "upgrade this program" in said
+    assert "9999" in failed(world.syncd("--json", "db", "upgrade"), USAGE)
+    world.sql("update schema_versions set version_num = :version", version=version)
+    syncs.untouched(world)
+    syncs.made_good(world)
+
+
+def test_a_store_without_a_schema_says_how_to_get_one(syncs: Syncs, tmp_path: Path) -> None:
+    """An empty store is refused with the command that fills it, which then does."""
+    world = syncs.world()
+    if isinstance(syncs.stores, PostgresStores):
+        world.store_url = syncs.stores.cluster.url(syncs.stores.cluster.create())
+    else:
+        world.store_url = f"sqlite:///{tmp_path}/empty.db"
+    world.configure(ldap=SETTINGS)
+    assert "run `syncd db upgrade`" in failed(world.syncd(*as_json()), USAGE)
+    world.upgrade()
+    assert world.sync()["users"]["created"] == 39
+
+
+# --- at once --------------------------------------------------------------------------------
+
+
+def test_a_second_sync_of_the_same_organization_is_sent_away(syncs: Syncs) -> None:
+    """Whatever asks for the organization while a sync has it gets exit code 6 and who has it."""
+    world = syncs.world()
+    at = find(syncs.moments, "collect", "identities")
+    with Held(world, *as_json(), at=at) as held:
+        for words in (as_json(), ("--json", "plan", ORGANIZATION)):
+            said = failed(world.syncd(*words), HELD)
+            assert f"process {held.process.pid} has been syncing {ORGANIZATION}" in said
+        (status,) = world.json("status", ORGANIZATION)
+        assert status["lease"]["holder"].endswith(f"process {held.process.pid}")
+        if syncs.kind == "sqlite":
+            # No heartbeat there: a long run keeps the organization by being alive.
+            world.sql("update leases set expires_at = '2001-01-01 00:00:00.000000'")
+            failed(world.syncd(*as_json()), HELD)
+        held.go()
+        assert held.ended()[0] == 0
+    after = check_invariants(world.store_url, syncs.after)
+    assert lasting(after, "journal") == lasting(syncs.after, "journal")
+    assert world.json("status", ORGANIZATION)[0]["lease"] is None
+
+
+@ON_POSTGRESQL
+def test_a_sync_that_hangs_is_taken_over_and_writes_nothing_more(syncs: Syncs) -> None:
+    """A stopped process loses its lease; when it wakes up it finds that out before it writes."""
+    world = syncs.world()
+    with Held(world, *as_json(), at=syncs.second_batch) as held:
+        os.kill(held.process.pid, signal.SIGSTOP)
+        failed(world.syncd(*as_json()), HELD)
+        world.sql("update leases set expires_at = now() - interval '1 second'")
+        syncs.made_good(world)
+        os.kill(held.process.pid, signal.SIGCONT)
+        held.go()
+        code, out, err = held.ended()
+    assert code == HELD, (out, err)
+    assert "taken acme over" in err
+    found = check_invariants(world.store_url, syncs.after)
+    assert lasting(found, "journal") == lasting(syncs.after, "journal")
+
+
+# --- interrupted ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", ["collect", "plan", "apply"])
+def test_an_interrupt_stops_a_sync_in_order(syncs: Syncs, phase: str) -> None:
+    """Exit code 130 and a report in every part of a sync; the organization is free again."""
+    world = syncs.world()
+    at = {
+        "collect": find(syncs.moments, "collect", "stage"),
+        "plan": find(syncs.moments, "plan", "INSERT INTO plan_people"),
+        "apply": find(syncs.moments, "apply", "INSERT INTO journal", after=syncs.second_batch),
+    }[phase]
+    answer = syncs.run(world, Stop(at=at, how="interrupt"))
+    said = failed(answer, INTERRUPTED)
+    assert "interrupted" in said
+    report = answer.document
+    assert report["status"] == "interrupted"
+    written = report["users"]["created"] + report["users"]["updated"]
+    assert (written > 0) == (phase == "apply")
+    (status,) = world.json("status", ORGANIZATION)
+    assert status["last_run"]["status"] == "interrupted"
+    assert status["lease"] is None
+    if phase != "apply":
+        syncs.untouched(world)
+    check_invariants(world.store_url, syncs.after)
+    syncs.made_good(world)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_sync_that_waits_for_the_directory(
+    syncs: Syncs, number: signal.Signals
+) -> None:
+    """Ctrl-C and the end of a service do not wait for a directory that says nothing."""
+    world = syncs.world()
+    at = find(syncs.moments, "collect", "SELECT")
+    with Held(world, *as_json(), at=at) as held, syncs.worlds.slapd.paused():
+        held.go()
+        held.process.send_signal(number)
+        code, out, err = held.ended()
+    assert code == INTERRUPTED, (out, err)
+    assert json.loads(out)["status"] == "interrupted"
+    syncs.untouched(world)
     syncs.made_good(world)

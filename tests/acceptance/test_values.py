@@ -38,6 +38,7 @@ def _unit(name: str, parent: str) -> str:
 @pytest.mark.rule("K19", server="openldap")
 @pytest.mark.rule("K20", server="openldap")
 @pytest.mark.rule("K25", server="openldap")
+@ON_SQLITE
 def test_every_mapper_type_fills_what_it_says(quick_world: MakeQuickWorld) -> None:
     """Names from one attribute, several values, defaults, bytes, and the same for everybody."""
     world = quick_world(
@@ -132,6 +133,7 @@ def test_the_username_may_be_the_id(quick_world: MakeQuickWorld) -> None:
 
 
 @pytest.mark.rule("2.2.1", server="openldap")
+@ON_SQLITE
 def test_two_trees_are_one_listing(quick_world: MakeQuickWorld) -> None:
     """People of both are there, one who moves between them is the same, one who leaves is not."""
     other = f"ou=contractors,{SUFFIX}"

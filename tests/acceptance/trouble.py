@@ -335,9 +335,14 @@ def run_program(program: Sequence[str], folder: Path, words: tuple[str, ...]) ->
     return Answer(process.returncode, process.stdout, process.stderr, words)
 
 
+def told(error: str) -> list[str]:
+    """Return the lines of standard error that are for people, without those of the log."""
+    return [line for line in error.splitlines() if not line.startswith("{")]
+
+
 def sentence(answer: Answer) -> str:
     """Check that standard error is one sentence; return it."""
-    lines = answer.err.splitlines()
+    lines = told(answer.err)
     assert len(lines) == 1, answer.err
     assert lines[0].startswith("syncd: "), answer.err
     assert lines[0].endswith((".", "?")), answer.err

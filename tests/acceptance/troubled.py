@@ -1,4 +1,4 @@
-"""The fixtures of the tests of trouble; a pytest plugin that test modules name in ``pytest_plugins``."""
+"""The fixtures of the tests of trouble; a plugin that test modules name in ``pytest_plugins``."""
 
 from __future__ import annotations
 

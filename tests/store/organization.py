@@ -147,9 +147,7 @@ class Organization:
         for person in people:
             known = stored.get(person.external_id)
             user_id = known.user_id if known else self.store.new_user_id()
-            rows.append(
-                (user_id, known is not None, person, fingerprint(person), digest(person))
-            )
+            rows.append((user_id, known is not None, person, fingerprint(person), digest(person)))
         self.store.stage_people(run_id, rows, ())
         if containers:
             self.store.stage_containers(
@@ -262,3 +260,9 @@ class Organization:
         """Do what another writer would do."""
         with self.database.write() as connection:
             connection.execute(text(statement), values)
+
+    def execute_all(self, *statements: str) -> None:
+        """Do several things in one transaction."""
+        with self.database.write() as connection:
+            for statement in statements:
+                connection.execute(text(statement))

@@ -58,7 +58,7 @@ def test_a_killed_apply_is_brought_to_its_end_by_the_next_process(
     again = _restarted(acme)
     try:
         assert again.store.unfinished() == planned.run_id
-        assert [all_ for all_ in again.store.apply(planned.run_id, 2)][-1] == (7, 7)
+        assert list(again.store.apply(planned.run_id, 2))[-1] == (7, 7)
         assert list(again.store.apply(planned.run_id, 2)) == []
         again.store.finish(planned.run_id, "done", {})
         assert again.store.unfinished() is None
@@ -232,11 +232,11 @@ def test_the_journal_of_a_create_is_the_row_itself(acme: Organization) -> None:
 def test_the_journal_of_an_update_has_what_differs_and_no_more(acme: Organization) -> None:
     """Before and after name the changed fields only, absent values as null."""
     acme.sync(record("p0", first_name=None, attributes={"a": ["1"]}))
-    acme.sync(record("p0", first_name="Ann \"Ä\" O'B", attributes={"a": ["1"]}, dn="cn=moved"))
+    acme.sync(record("p0", first_name='Ann "Ä" O\'B', attributes={"a": ["1"]}, dn="cn=moved"))
     assert acme.journal("p0", "update") == [
         (
             {"dn": dn_of("p0"), "first_name": None},
-            {"dn": "cn=moved", "first_name": "Ann \"Ä\" O'B"},
+            {"dn": "cn=moved", "first_name": 'Ann "Ä" O\'B'},
         )
     ]
 

@@ -107,6 +107,7 @@ def test_the_watermark_is_replaced_and_read_back(acme: Organization) -> None:
     assert acme.store.watermark() is None
     first = Watermark("modify_timestamp", "20260101000000Z", "ground ä")
     second = Watermark("modify_timestamp", "20260202000000Z", "other")
+    run_id = 0
     for mark in (first, None, second):
         run_id = acme.begin()
         acme.store.finish(run_id, "done", {}, watermark=mark)
@@ -348,7 +349,9 @@ def test_population_counts_the_living_and_what_mappers_gave(acme: Organization) 
 
 def test_people_are_listed_by_username_with_roles_and_reasons(acme: Organization) -> None:
     """Everybody in order of the folded name, the default role beside the others."""
-    acme.sync(record("1", "b"), record("2", "Ä"), record("3", "A"), containers=[container("x", "b")])
+    acme.sync(
+        record("1", "b"), record("2", "Ä"), record("3", "A"), containers=[container("x", "b")]
+    )
     users = list(acme.people.users())
     assert [user["username"] for user in users] == ["A", "b", "Ä"]
     assert users[1]["roles"] == [
@@ -377,9 +380,7 @@ def test_why_somebody_holds_a_role_is_told_with_the_entry(acme: Organization) ->
         containers=[container("a", "p1", role="staff"), container("b", uids=["7"], role="staff")],
     )
     (staff,) = [
-        role
-        for role in acme.people.role_sources(acme.user("p1")["id"])
-        if role["name"] == "staff"
+        role for role in acme.people.role_sources(acme.user("p1")["id"]) if role["name"] == "staff"
     ]
     assert [(each["container_dn"], each["member_value"]) for each in staff["sources"]] == [
         (container("a").dn, record("p1").dn),

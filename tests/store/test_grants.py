@@ -233,7 +233,7 @@ def test_two_mappers_may_grant_one_role(acme: Organization) -> None:
 
 
 def test_a_container_called_otherwise_moves_its_people(acme: Organization) -> None:
-    """A role entry that is renamed grants the new role and takes the old one; the old role stays."""
+    """A renamed role entry grants the new role and takes the old one; the old role stays."""
     acme.sync(record("p1"), record("p2"), containers=[container("a", "p1", "p2", role="old")])
     acme.sync(containers=[container("a", "p2", role="new")])
     assert (acme.roles_of("p1"), acme.roles_of("p2")) == ([], ["new"])

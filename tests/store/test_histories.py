@@ -1,4 +1,4 @@
-"""Long histories of a small directory: whatever happened, the store says what the directory says."""
+"""Long histories of a small directory: whatever happened, the store says what it says."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ def left_out(planned: Planned) -> set[tuple[str, str]]:
 
 def living(acme: Organization) -> dict[str, str]:
     """Return the external ids of enabled people by username."""
-    return {user["username"]: user["external_id"] for user in acme.people.users() if user["enabled"]}
+    enabled = [user for user in acme.people.users() if user["enabled"]]
+    return {user["username"]: user["external_id"] for user in enabled}
 
 
 def test_of_newcomers_who_want_one_name_none_gets_it(acme: Organization) -> None:

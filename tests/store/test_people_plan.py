@@ -42,7 +42,11 @@ NOBODY: dict[str, Any] = {"first_name": None, "last_name": None, "email": None}
             {"username": "q1", "dn": dn_of("p1"), "email": "p1@example.test"},
             [("rename", "username", "p1", "q1")],
         ),
-        ({}, {"email": "P1@EXAMPLE.test"}, [("update", "email", "p1@example.test", "P1@EXAMPLE.test")]),
+        (
+            {},
+            {"email": "P1@EXAMPLE.test"},
+            [("update", "email", "p1@example.test", "P1@EXAMPLE.test")],
+        ),
         ({}, {"email": "x@y.test"}, [("email_change", "email", "p1@example.test", "x@y.test")]),
         ({}, {"email": None}, [("email_change", "email", "p1@example.test", None)]),
         ({"email": None}, {"email": "x@y.test"}, [("email_change", "email", None, "x@y.test")]),

@@ -28,7 +28,7 @@ ODD = {
     "backslash": r"a\b \. \N \\ \x41 \t",
     "end of copy": "\\.",
     "null word": r"\N",
-    "quotes": "O'Brien \"the\" `one` %s %(x)s :name ? $1 {x}",
+    "quotes": 'O\'Brien "the" `one` %s %(x)s :name ? $1 {x}',
     "separators": "a,b;c|d\x01\x02\x1f\x7f",
     "emoji": "👩‍👩‍👧‍👦 Zoë ﷽ \U0010ffff",
     "bidi": "\u202eabc\u202c \ufeff",

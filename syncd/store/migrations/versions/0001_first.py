@@ -302,6 +302,7 @@ def upgrade() -> None:
         sa.Column("change_set_id", sa.BigInteger(), nullable=True),
         sa.Column("reasons", sa.Text(), nullable=True),
         sa.Column("report", sa.Text(), nullable=True),
+        sa.Column("watermark", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
     )
     op.create_index(
@@ -494,7 +495,6 @@ def _create_stage() -> None:
 def downgrade() -> None:
     """Drop everything."""
     bind = op.get_bind()
-    tables = set(sa.inspect(bind).get_table_names()) - {"schema_versions"}
-    # Roles first: they refer to their organization.
-    for table in sorted(tables, key=lambda name: (name != "roles", name)):
-        op.drop_table(table)
+    for table in sa.inspect(bind).get_table_names():
+        if table != "schema_versions":
+            op.drop_table(table)
