@@ -653,15 +653,17 @@ class SyncStore:
             with self.database.write() as connection:
                 self.lease.hold(connection)
                 books.drop_gone_containers(connection, self.organization_id, run_id)
-        for first in range(1, last + 1, books.CONTAINERS_PER_TRANSACTION):
+        step = books.CONTAINERS_PER_TRANSACTION[self.database.dialect]
+        for first in range(1, last + 1, step):
             with self.database.write_ahead() as connection:
                 self.lease.hold(connection)
+                self.database.give_room(connection)
                 books.settle_containers(
                     connection,
                     self.organization_id,
                     run_id,
                     first=first,
-                    last=first + books.CONTAINERS_PER_TRANSACTION - 1,
+                    last=first + step - 1,
                     shared_keys=shared_keys,
                 )
 

@@ -231,8 +231,9 @@ class SyncRun:
         store, run_id, collected = self.store, state.run_id, state.collector.collected
         counts = state.counts
         now = time.perf_counter()
-        # A role that nobody holds yet is written too: its container will refer to it.
-        if counts is not None and (counts.rows or counts.roles_created):
+        # A role that nobody holds yet is written too: its container will refer to it. And where
+        # only containers are to be settled, the next run must see a sudden end as well.
+        if counts is not None and (counts.rows or counts.roles_created or collected.containers):
             store.begin_apply(run_id, "sync", None, settles=True)
             for done, total in store.apply(run_id, self.options.batch_size):
                 state.applied = done, total

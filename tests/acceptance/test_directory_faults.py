@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -299,8 +300,9 @@ def test_a_broken_off_sync_that_is_killed_as_well_still_takes_no_role_for_settle
 
     record = tmp_path / "moments"
     assert run(Stop(record=str(record)))[1] == 4
-    at = find(moments(record), "apply", "INSERT INTO journal")
-    for plans in (0, 1):
+    # In the middle of the people, and behind the roles, right before the end of the run.
+    ends = [find(moments(record), "apply", part) for part in ("INTO journal", "INTO listings")]
+    for at, plans in itertools.product(ends, (0, 1)):
         world, code = run(Stop(at=at))
         assert code == -signal.SIGKILL
         faulty.nothing_lost(world)

@@ -66,32 +66,38 @@ def test_two_known_people_who_want_one_name_both_keep_their_own(acme: Organizati
     assert living(acme) == {"a": "p1", "b": "p2"}
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 1000])
-@pytest.mark.parametrize(
-    "names",
-    [("b", "a"), ("b", "c", "a"), ("b", "c", "d", "new"), ("new", "a", "b", "c")],
-    ids=["swap", "cycle", "chain", "chain backwards"],
-)
-def test_names_change_hands_in_one_transaction(
-    acme: Organization, names: tuple[str, ...], batch_size: int
-) -> None:
+@pytest.mark.parametrize("batch_size", [1, 2, 1_000])
+def test_names_change_hands_in_one_transaction(acme: Organization, batch_size: int) -> None:
     """Swaps, cycles and chains come out right, whatever the batch size."""
-    before = "abcd"[: len(names)]
-    acme.sync(*(record(f"p{name}", name, dn=f"cn={name}") for name in before))
-    acme.sync(*(record(f"o{number}") for number in range(2)))
-    others = [record(f"o{number}", last_name="Changed") for number in range(2)]
+    hands = {
+        # A swap, a cycle, a chain into a free name, and one the other way round.
+        "a": "b",
+        "b": "a",
+        "c": "d",
+        "d": "e",
+        "e": "c",
+        "f": "g",
+        "g": "h",
+        "h": "new",
+        "i": "other",
+        "j": "i",
+        "k": "j",
+    }
+    others = [f"o{number}" for number in range(3)]
+    acme.sync(*(record(f"p{name}", name, dn=f"cn={name}") for name in hands), *map(record, others))
 
     planned = acme.sync(
-        *others,
-        *(record(f"p{old}", new, dn=f"cn={old}") for old, new in zip(before, names, strict=True)),
+        *(record(name, last_name="Changed") for name in others),
+        *(record(f"p{old}", new, dn=f"cn={old}") for old, new in hands.items()),
         batch_size=batch_size,
     )
 
     assert planned.conflicts == []
-    assert {f"p{old}": new for old, new in zip(before, names, strict=True)}.items() <= {
-        external_id: name for name, external_id in living(acme).items()
-    }.items()
-    assert acme.user("o1")["last_name"] == "Changed"
+    assert living(acme) == {
+        **{new: f"p{old}" for old, new in hands.items()},
+        **{name: name for name in others},
+    }
+    assert {acme.user(name)["last_name"] for name in others} == {"Changed"}
 
 
 def test_a_leavers_name_is_free_for_a_newcomer_in_the_same_run(acme: Organization) -> None:

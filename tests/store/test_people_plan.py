@@ -9,104 +9,110 @@ import pytest
 
 from syncd.records import Quarantined
 from syncd.store import schema
+from syncd.store.people import run_changes
 from tests.store.organization import Organization, dn_of, record
 
 PAST = datetime(2001, 1, 1, tzinfo=UTC)
 FUTURE = datetime(2101, 1, 1, tzinfo=UTC)
-BASE: dict[str, Any] = {"first_name": "Ann", "last_name": "Lee", "attributes": {"a": ["1"]}}
+# What each case begins with; a # stands for the case's number.
+BASE: dict[str, Any] = {
+    "username": "p#",
+    "dn": "cn=p#",
+    "email": "a@x.test",
+    "first_name": "Ann",
+    "last_name": "Lee",
+    "attributes": {"a": ["1"]},
+}
 NOBODY: dict[str, Any] = {"first_name": None, "last_name": None, "email": None}
+Change = tuple[str, str | None, Any, Any]
+CASES: list[tuple[dict[str, Any], dict[str, Any], list[Change]]] = [
+    ({}, {}, []),
+    (NOBODY, NOBODY, []),
+    ({}, {"first_name": "Eve"}, [("update", "first_name", "Ann", "Eve")]),
+    ({}, {"first_name": None}, [("update", "first_name", "Ann", None)]),
+    ({"last_name": None}, {"last_name": "Lee"}, [("update", "last_name", None, "Lee")]),
+    ({"last_name": ""}, {"last_name": None}, [("update", "last_name", "", None)]),
+    ({}, {"attributes": {"a": ["2"]}}, [("update", "attributes.a", ["1"], ["2"])]),
+    (
+        {},
+        {"attributes": {"b": ["x"]}},
+        [("update", "attributes.a", ["1"], None), ("update", "attributes.b", None, ["x"])],
+    ),
+    ({}, {"username": "P#"}, [("update", "username", "p#", "P#")]),
+    ({}, {"username": "q#"}, [("rename", "username", "p#", "q#")]),
+    ({}, {"email": "A@X.test"}, [("update", "email", "a@x.test", "A@X.test")]),
+    ({}, {"email": "x@y.test"}, [("email_change", "email", "a@x.test", "x@y.test")]),
+    ({}, {"email": None}, [("email_change", "email", "a@x.test", None)]),
+    ({"email": None}, {"email": "x@y.test"}, [("email_change", "email", None, "x@y.test")]),
+    ({}, {"email_verified": True}, [("update", "email_verified", False, True)]),
+    ({"email_verified": True}, {"email_verified": False}, []),
+    ({}, {"dn": "cn=elsewhere#"}, [("move", "dn", "cn=p#", "cn=elsewhere#")]),
+    ({}, {"disabled": "locked"}, [("disable", None, None, None)]),
+    ({"disabled": "locked"}, {"disabled": ""}, [("enable", None, None, None)]),
+    ({"disabled": "locked"}, {"disabled": None}, []),
+    ({"disabled": "locked"}, {"disabled": "expired"}, []),
+    ({}, {"disabled": ""}, []),
+    ({}, {"source_modified_at": "2026-01-01T00:00:00Z"}, []),
+]
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "changes"),
-    [
-        ({}, {}, []),
-        (NOBODY, NOBODY, []),
-        ({}, {"first_name": "Eve"}, [("update", "first_name", "Ann", "Eve")]),
-        ({}, {"first_name": None}, [("update", "first_name", "Ann", None)]),
-        ({"last_name": None}, {"last_name": "Lee"}, [("update", "last_name", None, "Lee")]),
-        ({"last_name": ""}, {"last_name": None}, [("update", "last_name", "", None)]),
-        ({}, {"attributes": {"a": ["2"]}}, [("update", "attributes.a", ["1"], ["2"])]),
-        (
-            {},
-            {"attributes": {"b": ["x"]}},
-            [("update", "attributes.a", ["1"], None), ("update", "attributes.b", None, ["x"])],
-        ),
-        (
-            {},
-            {"username": "P1", "dn": dn_of("p1"), "email": "p1@example.test"},
-            [("update", "username", "p1", "P1")],
-        ),
-        (
-            {},
-            {"username": "q1", "dn": dn_of("p1"), "email": "p1@example.test"},
-            [("rename", "username", "p1", "q1")],
-        ),
-        (
-            {},
-            {"email": "P1@EXAMPLE.test"},
-            [("update", "email", "p1@example.test", "P1@EXAMPLE.test")],
-        ),
-        ({}, {"email": "x@y.test"}, [("email_change", "email", "p1@example.test", "x@y.test")]),
-        ({}, {"email": None}, [("email_change", "email", "p1@example.test", None)]),
-        ({"email": None}, {"email": "x@y.test"}, [("email_change", "email", None, "x@y.test")]),
-        ({}, {"email_verified": True}, [("update", "email_verified", False, True)]),
-        ({"email_verified": True}, {"email_verified": False}, []),
-        ({}, {"dn": "cn=elsewhere"}, [("move", "dn", dn_of("p1"), "cn=elsewhere")]),
-        ({}, {"disabled": "locked"}, [("disable", None, None, None)]),
-        ({"disabled": "locked"}, {"disabled": ""}, [("enable", None, None, None)]),
-        ({"disabled": "locked"}, {"disabled": None}, []),
-        ({"disabled": "locked"}, {"disabled": "expired"}, []),
-        ({}, {"disabled": ""}, []),
-        ({}, {"source_modified_at": "2026-01-01T00:00:00Z"}, []),
-    ],
-    ids=str,
-)
-def test_each_field_has_its_kind(
-    acme: Organization,
-    before: dict[str, Any],
-    after: dict[str, Any],
-    changes: list[tuple[str, str | None, Any, Any]],
-) -> None:
+def numbered(value: Any, number: int) -> Any:
+    """Return a value with the case's number in it."""
+    if isinstance(value, dict):
+        return {key: numbered(each, number) for key, each in value.items()}
+    return value.replace("#", str(number)) if isinstance(value, str) else value
+
+
+def test_each_field_has_its_kind(acme: Organization) -> None:
     """A plan names exactly what differs, absent values told from empty ones."""
-    acme.sync(record("p1", **{"username": "p1"} | BASE | before))
-    changed = {"username": "p1"} | BASE | before | after
-    planned = acme.plan(record("p1", **changed))
+    before = [numbered(BASE | was, number) for number, (was, _, _) in enumerate(CASES)]
+    after = [numbered(BASE | was | now, number) for number, (was, now, _) in enumerate(CASES)]
+    acme.sync(*(record(str(number), **fields) for number, fields in enumerate(before)))
+    people = [record(str(number), **fields) for number, fields in enumerate(after)]
+    planned = acme.plan(*people)
 
-    found = [(kind, field, old, new) for kind, _, field, old, new in acme.changes(planned)]
-    assert sorted(found, key=repr) == sorted(changes, key=repr)
+    found: dict[str, list[Change]] = {}
+    for each in run_changes(acme.database, planned.run_id):
+        change = (each["kind"], each["field"], each["old"], each["new"])
+        found.setdefault(each["external_id"], []).append(change)
+    for number, (_, _, changes) in enumerate(CASES):
+        wanted = [tuple(numbered(value, number) for value in change) for change in changes]
+        told = found.get(str(number), [])
+        assert sorted(told, key=repr) == sorted(wanted, key=repr), CASES[number]
+
     acme.apply(planned)
-    user = acme.user(str(changed["username"]))
-    assert (user["first_name"], user["attributes"]) == (
-        changed["first_name"],
-        changed["attributes"],
-    )
-    assert acme.changes(acme.plan(record("p1", **changed))) == []
+    for fields in after:
+        user = acme.user(fields["username"])
+        names = ("username", "email", "first_name", "last_name", "dn", "attributes")
+        assert {name: user[name] for name in names} == {name: fields[name] for name in names}
+    assert acme.changes(acme.plan(*people)) == []
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "verified"),
-    [
-        (("a@x.test", True), ("a@x.test", False), True),
-        (("a@x.test", True), ("A@x.test", False), True),
-        (("a@x.test", True), ("b@x.test", False), False),
-        (("a@x.test", False), ("a@x.test", True), True),
-        (("a@x.test", False), ("b@x.test", True), True),
-        (("a@x.test", True), (None, False), False),
-        ((None, False), ("a@x.test", False), False),
-    ],
-)
-def test_an_address_stays_verified_as_long_as_it_stays(
-    acme: Organization,
-    before: tuple[str | None, bool],
-    after: tuple[str | None, bool],
-    verified: bool,  # noqa: FBT001 - a column of the table above
-) -> None:
+Address = tuple[str | None, bool]
+ADDRESSES: list[tuple[Address, Address, bool]] = [
+    (("a@x.test", True), ("a@x.test", False), True),
+    (("a@x.test", True), ("A@x.test", False), True),
+    (("a@x.test", True), ("b@x.test", False), False),
+    (("a@x.test", False), ("a@x.test", True), True),
+    (("a@x.test", False), ("b@x.test", True), True),
+    (("a@x.test", True), (None, False), False),
+    ((None, False), ("a@x.test", False), False),
+]
+
+
+def test_an_address_stays_verified_as_long_as_it_stays(acme: Organization) -> None:
     """A verified address is not unverified by a mapper; a new one is what the mapper says."""
-    acme.sync(record("p1", email=before[0], email_verified=before[1]))
-    acme.sync(record("p1", email=after[0], email_verified=after[1]))
-    user = acme.user("p1")
-    assert (user["email"], user["email_verified"]) == (after[0], verified)
+    for addresses in zip(*((before, after) for before, after, _ in ADDRESSES), strict=True):
+        acme.sync(
+            *(
+                record(f"p{number}", email=email, email_verified=verified)
+                for number, (email, verified) in enumerate(addresses)
+            )
+        )
+    found = [acme.user(f"p{number}") for number in range(len(ADDRESSES))]
+    assert [(user["email"], user["email_verified"]) for user in found] == [
+        (after[0], verified) for _, after, verified in ADDRESSES
+    ]
 
 
 def test_a_first_sight_is_a_create_and_says_who_is_disabled(acme: Organization) -> None:

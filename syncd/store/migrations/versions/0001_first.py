@@ -495,6 +495,7 @@ def _create_stage() -> None:
 def downgrade() -> None:
     """Drop everything."""
     bind = op.get_bind()
-    for table in sa.inspect(bind).get_table_names():
-        if table != "schema_versions":
-            op.drop_table(table)
+    tables = set(sa.inspect(bind).get_table_names()) - {"schema_versions"}
+    # Roles first: they refer to their organization.
+    for table in sorted(tables, key=lambda name: (name != "roles", name)):
+        op.drop_table(table)
