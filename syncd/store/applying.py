@@ -544,6 +544,11 @@ class Batch:
         for table in (G, X, IK, I, J):
             self.connection.execute(delete(table).where(table.c.user_id.in_(ids)))
         self.connection.execute(delete(U).where(U.c.id.in_(ids)))
+        # Nor may an older plan still tell who that was.
+        mine = ids.subquery()
+        for plan in (P, PG, PK, PR):
+            other = and_(plan.c.run_id != self.run_id, plan.c.user_id.in_(select(mine.c.user_id)))
+            self.connection.execute(delete(plan).where(other))
         self._journal(self._having(Kind.DELETE), "delete")
 
     def _grant(self, kinds: Kind) -> None:

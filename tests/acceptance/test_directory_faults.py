@@ -124,12 +124,13 @@ BROKEN = [
             words,
             id=f"{how.value}, page 3, {kind}",
         )
-        for kind in ("sqlite", "postgresql")
-        for how, words in (
-            (Break.SILENCE, "did not answer for 1 seconds"),
-            (Break.RESET, "broke the connection"),
-            (Break.CLOSE, "closed the connection"),
-            (Break.GARBAGE, "an LDAP server"),
+        for kind, how, words in (
+            ("sqlite", Break.SILENCE, "did not answer for 1 seconds"),
+            ("postgresql", Break.SILENCE, "did not answer for 1 seconds"),
+            ("sqlite", Break.RESET, "broke the connection"),
+            ("postgresql", Break.RESET, "broke the connection"),
+            ("sqlite", Break.CLOSE, "closed the connection"),
+            ("sqlite", Break.GARBAGE, "an LDAP server"),
         )
     ),
     *(
