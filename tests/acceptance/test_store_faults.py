@@ -17,98 +17,30 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from tests.acceptance.moments import Held, Stop, find, moments
+from tests.acceptance.moments import Held, Stop, find
 from tests.acceptance.trouble import (
     SETTINGS,
     PostgresStores,
     SqliteStores,
-    Started,
     as_json,
-    change,
     check_invariants,
-    content,
-    lasting,
     run_as_anybody,
     run_program,
-    sentence,
     told,
 )
-from tests.acceptance.world import ORGANIZATION
 from tests.conftest import _migrate
 from tests.servers.postgres import Postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.acceptance.moments import Moment, StoppingCommands
-    from tests.acceptance.preloaded import QuickWorld
-    from tests.acceptance.trouble import Stores, Worlds
-    from tests.acceptance.world import Answer
+    from tests.acceptance.trouble import Stores
 
 pytest_plugins = ["tests.acceptance.quick", "tests.acceptance.troubled"]
 
 ON_SQLITE = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 ON_POSTGRESQL = pytest.mark.parametrize("stores", ["postgresql"], indirect=True)
-SHORT_WAIT = {
-    "sqlite": "?timeout=0.2",
-    "postgresql": "&options=-c%20lock_timeout%3D200ms",
-}
-INTERRUPTED, USAGE, UNAVAILABLE, HELD = 130, 2, 4, 6
-
-
-class Syncs(Started):
-    """A sync of many changes, and its moments."""
-
-    def __init__(
-        self, worlds: Worlds, stores: Stores, stopping: StoppingCommands, folder: Path
-    ) -> None:
-        super().__init__(worlds, stores)
-        change(worlds.slapd)
-        self._stopping = stopping
-        world = self.world()
-        assert self.run(world, Stop(record=str(folder / "moments"))).code == 0
-        self.after = content(world.store_url)
-        self.moments: list[Moment] = moments(folder / "moments")
-
-    @property
-    def kind(self) -> str:
-        """Which database it is."""
-        return self.stores.kind
-
-    @property
-    def second_batch(self) -> int:
-        """The moment behind the first batch, at which nothing is locked."""
-        first = find(self.moments, "apply", "INSERT INTO journal")
-        return find(self.moments, "apply", "COMMIT", after=first) + 1
-
-    def world(self, store_url: str | None = None) -> QuickWorld:
-        """Return a world that waits for the changes."""
-        return self.worlds.world(store_url or self.again())
-
-    def impatient(self, world: QuickWorld) -> None:
-        """Let a world wait for other people's locks a fifth of a second only."""
-        world.store_url += SHORT_WAIT[self.kind]
-        world.configure(ldap=SETTINGS)
-        world.store_url = world.store_url.removesuffix(SHORT_WAIT[self.kind])
-
-    def run(self, world: QuickWorld, stop: Stop) -> Answer:
-        """Run a sync that stops at a moment."""
-        words = world.command(*as_json())[1:]
-        return self._stopping.run(words, world.folder, stop.environment())
-
-    def untouched(self, world: QuickWorld) -> None:
-        """Check that nothing of the organization is other than before."""
-        found = content(world.store_url)
-        parts = ("journal", "watermark")
-        assert lasting(found, *parts) == lasting(self.before, *parts)
-
-    def made_good(self, world: QuickWorld) -> None:
-        """Check that the next sync, without faults, ends where a quiet one does."""
-        world.configure(ldap=SETTINGS)
-        report = world.sync()
-        assert (report["status"], report["listing"]) == ("done", "complete")
-        found = check_invariants(world.store_url, self.after)
-        assert lasting(found, "journal") == lasting(self.after, "journal")
+USAGE, UNAVAILABLE = 2, 4
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -123,25 +55,6 @@ def stores(
         template = cluster.create()
         _migrate(cluster.url(template))
         yield PostgresStores(cluster, template, stack)
-
-
-@pytest.fixture(scope="module")
-def syncs(
-    worlds: Worlds,
-    stores: Stores,
-    stopping: StoppingCommands,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Syncs:
-    """The sync that meets bad stores, on each database in turn."""
-    return Syncs(worlds, stores, stopping, tmp_path_factory.mktemp("moments"))
-
-
-def failed(answer: Answer, code: int) -> str:
-    """Check the code of a sync that failed; return its sentence, which the report has too."""
-    assert answer.code == code, (answer.code, answer.out, answer.err)
-    said = sentence(answer)
-    assert f"syncd: {answer.document['error']['message']}".rstrip(".") == said.rstrip(".")
-    return said
 
 
 def path_of(url: str) -> Path:
@@ -428,91 +341,3 @@ def test_a_store_without_a_schema_says_how_to_get_one(syncs: Syncs, tmp_path: Pa
     assert "run `syncd db upgrade`" in failed(world.syncd(*as_json()), USAGE)
     world.upgrade()
     assert world.sync()["users"]["created"] == 39
-
-
-# --- at once --------------------------------------------------------------------------------
-
-
-def test_a_second_sync_of_the_same_organization_is_sent_away(syncs: Syncs) -> None:
-    """Whatever asks for the organization while a sync has it gets exit code 6 and who has it."""
-    world = syncs.world()
-    at = find(syncs.moments, "collect", "identities")
-    with Held(world, *as_json(), at=at) as held:
-        for words in (as_json(), ("--json", "plan", ORGANIZATION)):
-            said = failed(world.syncd(*words), HELD)
-            assert f"process {held.process.pid} has been syncing {ORGANIZATION}" in said
-        (status,) = world.json("status", ORGANIZATION)
-        assert status["lease"]["holder"].endswith(f"process {held.process.pid}")
-        if syncs.kind == "sqlite":
-            # No heartbeat there: a long run keeps the organization by being alive.
-            world.sql("update leases set expires_at = '2001-01-01 00:00:00.000000'")
-            failed(world.syncd(*as_json()), HELD)
-        held.go()
-        assert held.ended()[0] == 0
-    after = check_invariants(world.store_url, syncs.after)
-    assert lasting(after, "journal") == lasting(syncs.after, "journal")
-    assert world.json("status", ORGANIZATION)[0]["lease"] is None
-
-
-@ON_POSTGRESQL
-def test_a_sync_that_hangs_is_taken_over_and_writes_nothing_more(syncs: Syncs) -> None:
-    """A stopped process loses its lease; when it wakes up it finds that out before it writes."""
-    world = syncs.world()
-    with Held(world, *as_json(), at=syncs.second_batch) as held:
-        os.kill(held.process.pid, signal.SIGSTOP)
-        failed(world.syncd(*as_json()), HELD)
-        world.sql("update leases set expires_at = now() - interval '1 second'")
-        syncs.made_good(world)
-        os.kill(held.process.pid, signal.SIGCONT)
-        held.go()
-        code, out, err = held.ended()
-    assert code == HELD, (out, err)
-    assert "taken acme over" in err
-    found = check_invariants(world.store_url, syncs.after)
-    assert lasting(found, "journal") == lasting(syncs.after, "journal")
-
-
-# --- interrupted ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("phase", ["collect", "plan", "apply"])
-def test_an_interrupt_stops_a_sync_in_order(syncs: Syncs, phase: str) -> None:
-    """Exit code 130 and a report in every part of a sync; the organization is free again."""
-    world = syncs.world()
-    at = {
-        "collect": find(syncs.moments, "collect", "stage"),
-        "plan": find(syncs.moments, "plan", "INSERT INTO plan_people"),
-        "apply": find(syncs.moments, "apply", "INSERT INTO journal", after=syncs.second_batch),
-    }[phase]
-    answer = syncs.run(world, Stop(at=at, how="interrupt"))
-    said = failed(answer, INTERRUPTED)
-    assert "interrupted" in said
-    report = answer.document
-    assert report["status"] == "interrupted"
-    written = report["users"]["created"] + report["users"]["updated"]
-    assert (written > 0) == (phase == "apply")
-    (status,) = world.json("status", ORGANIZATION)
-    assert status["last_run"]["status"] == "interrupted"
-    assert status["lease"] is None
-    if phase != "apply":
-        syncs.untouched(world)
-    check_invariants(world.store_url, syncs.after)
-    syncs.made_good(world)
-
-
-@ON_SQLITE
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_sync_that_waits_for_the_directory(
-    syncs: Syncs, number: signal.Signals
-) -> None:
-    """Ctrl-C and the end of a service do not wait for a directory that says nothing."""
-    world = syncs.world()
-    at = find(syncs.moments, "collect", "SELECT")
-    with Held(world, *as_json(), at=at) as held, syncs.worlds.slapd.paused():
-        held.go()
-        held.process.send_signal(number)
-        code, out, err = held.ended()
-    assert code == INTERRUPTED, (out, err)
-    assert json.loads(out)["status"] == "interrupted"
-    syncs.untouched(world)
-    syncs.made_good(world)

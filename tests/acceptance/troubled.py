@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.moments import StoppingCommands
+from tests.acceptance.syncs import Syncs
 from tests.acceptance.trouble import PostgresStores, SqliteStores, Worlds, company
 from tests.servers.slapd import Slapd
 
@@ -45,3 +46,14 @@ def worlds(
     """Worlds over the company as it is before ``change``, anew for each kind of store."""
     with Slapd(ldif=company()) as slapd:
         yield Worlds(slapd, commands, tmp_path_factory.mktemp("worlds"))
+
+
+@pytest.fixture(scope="module")
+def syncs(
+    worlds: Worlds,
+    stores: Stores,
+    stopping: StoppingCommands,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Syncs:
+    """The sync that meets bad stores, on each database in turn."""
+    return Syncs(worlds, stores, stopping, tmp_path_factory.mktemp("moments"))

@@ -228,7 +228,7 @@ def test_purge_removes_those_long_missing_for_good(acme: Organization) -> None:
     (row,) = acme.rows(schema.journal, user_id=ids["p1"])
     assert (row["kind"], row["before"], row["after"]) == ("delete", None, None)
     plans = acme.rows(schema.plan_people, user_id=ids["p1"])
-    assert [row["run_id"] for row in plans] == [planned]
+    assert [row["run_id"] for row in plans] == [planned.run_id]
     again = acme.sync(record("p1"))
     assert acme.kinds(again) == {"p1": {"create"}}
     assert acme.user("p1")["id"] not in ids.values()
