@@ -150,7 +150,8 @@ class Explainer:
             missing = any(each["reason"] == "missing" for each in user["disabled_because"])
             held = self._people.planned_change(username)
             if held is not None and not missing:
-                return _held(username, held)
+                answer = _held(username, held, f"{absence.detail}; ")
+                return answer | {"clause": absence.clause, "stored": True}
             detail += (
                 "; he is kept here as missing and cannot sign in"
                 if missing
@@ -167,7 +168,7 @@ class Explainer:
             detail,
             clause=absence.clause,
             known=user is not None,
-        )
+        ) | {"stored": user is not None}
 
     def _not_stored(self, username: str, record: UserRecord) -> dict[str, Any]:
         """Say why somebody whom the directory has is not here."""
@@ -192,8 +193,8 @@ def _theirs(found: Sequence[bytes], external_id: str | None, mapping: UserMappin
     return next((each for each in entries if mapping.identify(each)[0] == external_id), entries[0])
 
 
-def _held(username: str, run: str) -> dict[str, Any]:
-    detail = f"the plan {run} would change him and waits for somebody: `syncd approve {run}`"
+def _held(username: str, run: str, why: str = "") -> dict[str, Any]:
+    detail = f"{why}the plan {run} would change him and waits for somebody: `syncd approve {run}`"
     return _absence(username, "held_by_plan", detail, run=run)
 
 

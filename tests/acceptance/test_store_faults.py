@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.acceptance.moments import Held, Stop, find
+from tests.acceptance.syncs import failed
 from tests.acceptance.trouble import (
     SETTINGS,
     PostgresStores,
@@ -34,6 +35,7 @@ from tests.servers.postgres import Postgres
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.acceptance.syncs import Syncs
     from tests.acceptance.trouble import Stores
 
 pytest_plugins = ["tests.acceptance.quick", "tests.acceptance.troubled"]

@@ -184,7 +184,15 @@ def _absent(org: str, report: Document) -> list[Block]:
     reason = str(report.get("reason") or "")
     meaning, step = ABSENCES.get(reason, (reason.replace("_", " ") or "for an unknown reason", ""))
     username = str(report.get("username"))
-    here = f" is disabled in {org}: " if reason == "disabled" else f" is not in {org}: "
+    here = f" is not in {org}: "
+    if reason == "disabled":
+        here = f" is disabled in {org}: "
+    elif report.get("stored"):
+        here = f" is stored in {org}, but no longer listed by its directory: "
+        if reason == "no_entry":
+            step = (
+                "If that is wrong, look for the entry in the directory: its name may have changed."
+            )
     run = report.get("run") or "RUN"
     blocks: list[Block] = [
         line(Span(username, Style.TITLE), here, sentence(str(report.get("detail") or meaning)))
