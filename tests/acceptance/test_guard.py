@@ -89,7 +89,7 @@ def test_an_approval_leaves_out_whoever_changed_in_between(quick_world: MakeQuic
     approved = world.json("approve", blocked["run"])
     assert approved["users"]["renamed"] == EVERYBODY - 1
     assert approved["users"]["conflicts"] == 1
-    assert any("1 people are not as planned" in reason for reason in approved["reasons"])
+    assert any("1 of the people are not as planned" in reason for reason in approved["reasons"])
     left_out = {
         change["username"]
         for change in world.json("runs", "show", blocked["run"])["changes"]
