@@ -29,7 +29,7 @@ from sqlalchemy import (
 from syncd.records import batched
 from syncd.store import schema
 from syncd.store.kinds import WRITES_RECORD, Kind
-from syncd.store.planning import ACCOUNT_STATE, DIRECTORY, MISSING
+from syncd.store.plan_scope import ACCOUNT_STATE, DIRECTORY, MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

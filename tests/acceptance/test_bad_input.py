@@ -294,6 +294,7 @@ def test_an_unreadable_secret_is_told_with_its_path_and_key(
     assert words in said
 
 
+@pytest.mark.rule("K12", server="openldap")
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -172,6 +172,8 @@ BROKEN = [
 ]
 
 
+@pytest.mark.rule("2.1.2", server="proxy")
+@pytest.mark.rule("2.16.2", server="proxy")
 @pytest.mark.parametrize(
     ("stores", "faults", "code", "entries", "words"), BROKEN, indirect=["stores"]
 )
@@ -199,6 +201,7 @@ def test_a_listing_that_breaks_off_takes_nobody_away(
     faulty.made_good(world)
 
 
+@pytest.mark.rule("2.16.2", server="proxy")
 @ON_SQLITE
 @pytest.mark.parametrize(
     ("faults", "code", "words"),

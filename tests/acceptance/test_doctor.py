@@ -240,6 +240,7 @@ def test_mappers_can_be_tried_on_one_entry(quick_world: MakeQuickWorld) -> None:
 # --- status and runs --------------------------------------------------------------------------
 
 
+@pytest.mark.rule("2.16.1", server="openldap")
 def test_status_and_runs_say_what_was_done(quick_world: MakeQuickWorld) -> None:
     """One run from first to last: in the status, in the list, and with its changes by its id."""
     world = quick_world(people(3) + role("staff", "u00001"))
@@ -301,6 +302,7 @@ def _plant(world: QuickWorld) -> None:
     world.config.write_text(yaml.safe_dump(daemon))
 
 
+@pytest.mark.rule("2.16.3", server="openldap")
 @ON_SQLITE
 def test_planted_secrets_are_never_told(quick_world: MakeQuickWorld) -> None:
     """At no log level, in no error, no traceback, no logged search, with --json and without."""

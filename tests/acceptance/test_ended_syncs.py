@@ -24,6 +24,7 @@ ON_POSTGRESQL = pytest.mark.parametrize("stores", ["postgresql"], indirect=True)
 HELD, INTERRUPTED = 6, 130
 
 
+@pytest.mark.rule("2.14.1", server="openldap")
 def test_a_second_sync_of_the_same_organization_is_sent_away(syncs: Syncs) -> None:
     """Whatever asks for the organization while a sync has it gets exit code 6 and who has it."""
     world = syncs.world()
@@ -45,6 +46,7 @@ def test_a_second_sync_of_the_same_organization_is_sent_away(syncs: Syncs) -> No
     assert world.json("status", ORGANIZATION)[0]["lease"] is None
 
 
+@pytest.mark.rule("2.14.1", server="openldap")
 @ON_POSTGRESQL
 def test_a_sync_that_hangs_is_taken_over_and_writes_nothing_more(syncs: Syncs) -> None:
     """A stopped process loses its lease; when it wakes up it finds that out before it writes."""
@@ -66,6 +68,8 @@ def test_a_sync_that_hangs_is_taken_over_and_writes_nothing_more(syncs: Syncs) -
 # --- interrupted ----------------------------------------------------------------------------
 
 
+@pytest.mark.rule("2.1.1", server="openldap")
+@pytest.mark.rule("2.1.2", server="openldap")
 @pytest.mark.parametrize("phase", ["collect", "plan", "apply"])
 def test_an_interrupt_stops_a_sync_in_order(syncs: Syncs, phase: str) -> None:
     """Exit code 130 and a report in every part of a sync; the organization is free again."""
@@ -87,7 +91,8 @@ def test_an_interrupt_stops_a_sync_in_order(syncs: Syncs, phase: str) -> None:
     assert status["lease"] is None
     if phase != "apply":
         syncs.untouched(world)
-    check_invariants(world.store_url, syncs.after)
+    found = check_invariants(world.store_url, syncs.after)
+    assert found["watermark"] == syncs.before["watermark"]
     syncs.made_good(world)
 
 

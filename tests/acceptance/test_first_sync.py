@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tests.acceptance.conftest import MakeWorld
 
 
+@pytest.mark.rule("2.15.2", server="openldap")
 @pytest.mark.rule("K1", server="openldap")
 def test_a_first_sync_brings_everybody_with_roles_and_a_second_nobody(
     make_world: MakeWorld,

@@ -32,6 +32,7 @@ def _blocked_by_a_slip(quick_world: MakeQuickWorld) -> tuple[QuickWorld, dict[st
     return world, world.sync(code=3)
 
 
+@pytest.mark.rule("2.1.2", server="openldap")
 @pytest.mark.rule("2.13.1", server="openldap")
 @pytest.mark.rule("2.15.3", server="openldap")
 @ON_SQLITE
@@ -42,6 +43,7 @@ def test_a_mapper_slip_that_renames_everybody_is_dropped_by_mending_it(
     world = quick_world(people(EVERYBODY))
     world.sync()
     before = world.users()
+    watermark = world.sql("select run_id from watermarks")
     world.configure(mappers=[SLIP])
     plan = world.plan(code=3)
     assert (plan["status"], plan["users"]["renamed"]) == ("blocked", EVERYBODY)
@@ -51,6 +53,7 @@ def test_a_mapper_slip_that_renames_everybody_is_dropped_by_mending_it(
     assert any("would be renamed (100 %)" in reason for reason in blocked["reasons"])
     assert len([c for c in blocked["changes"] if c["kind"] == "rename"]) == EVERYBODY
     assert world.users() == before
+    assert world.sql("select run_id from watermarks") == watermark
     (status,) = world.json("status", "acme")
     (held,) = status["blocked_plans"]
     assert (held["run"], held["reasons"]) == (blocked["run"], blocked["reasons"])

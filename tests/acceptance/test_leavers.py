@@ -30,6 +30,7 @@ def _move_back(world: QuickWorld, uid: str) -> None:
     world.slapd.rename(f"uid={uid},{ELSEWHERE}", f"uid={uid}", superior=PEOPLE)
 
 
+@pytest.mark.rule("2.15.2", server="openldap")
 @pytest.mark.rule("2.13.2", server="openldap")
 @pytest.mark.rule("K16", server="openldap")
 def test_one_leaver_of_five_is_missing_and_not_blocked(quick_world: MakeQuickWorld) -> None:
@@ -196,6 +197,7 @@ def test_a_lost_right_to_see_people_is_not_taken_for_their_leaving(
     assert len(world.living()) == 6
 
 
+@pytest.mark.rule("2.2.6", server="openldap")
 @ON_SQLITE
 def test_many_who_cannot_be_seen_at_all_are_held(quick_world: MakeQuickWorld) -> None:
     """Entries that the account may not even see look gone; over the limit a person decides."""

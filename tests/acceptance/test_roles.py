@@ -23,6 +23,8 @@ def _set_members(world: QuickWorld, name: str, *members: str) -> None:
     world.slapd.modify(f"cn={name},{ROLES}", {"member": dns})
 
 
+@pytest.mark.rule("K45", server="openldap")
+@pytest.mark.rule("K46", server="openldap")
 @pytest.mark.rule("K43", server="openldap")
 @pytest.mark.rule("2.15.5", server="openldap")
 def test_members_by_dn_gain_and_lose_roles(quick_world: MakeQuickWorld) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.preloaded import ON_SQLITE
-from tests.acceptance.world import role
-from tests.servers.slapd import PEOPLE, ROLES, people
+from tests.acceptance.world import PATIENCE_SECONDS, role
+from tests.servers.fault_proxy import FaultProxy, Faults
+from tests.servers.slapd import PEOPLE, ROLES, Slapd, people
 
 if TYPE_CHECKING:
     from tests.acceptance.preloaded import MakeQuickWorld
@@ -101,3 +102,37 @@ def test_changed_mappers_see_every_entry_anew(quick_world: MakeQuickWorld) -> No
     world.configure()
     assert world.sync()["users"]["updated"] == 3
     assert world.users()["u00002"]["attributes"] == {}
+
+
+def _stamp(slapd: Slapd, name: str) -> str:
+    with slapd._admin() as admin:
+        admin.search(
+            f"uid={name},{PEOPLE}", "(objectClass=*)", "BASE", attributes="modifyTimestamp"
+        )
+        assert admin.response
+        (stamp,) = admin.response[0]["raw_attributes"]["modifyTimestamp"]
+    return str(stamp.decode())
+
+
+@pytest.mark.rule("2.1.1", server="proxy")
+@ON_SQLITE
+def test_what_changes_during_the_search_lies_behind_the_watermark(
+    quick_world: MakeQuickWorld,
+) -> None:
+    """The watermark is the directory's time from before the listing, however long that takes."""
+    world = quick_world(people(3), overlays=("syncprov",))
+    slapd = world.slapd
+    slapd.modify(f"uid=u00001,{PEOPLE}", {"sn": ["Before"]})
+    before = _stamp(slapd, "u00001")
+    with FaultProxy(slapd.port, Faults(base=PEOPLE, hold_page=1)) as proxy:
+        world.url = proxy.url
+        world.configure()
+        with world.start("sync", "acme") as process:
+            assert proxy.reached.wait(PATIENCE_SECONDS)
+            # Stamps are whole seconds: write until the directory's time has moved on.
+            while _stamp(slapd, "u00002") <= before:
+                slapd.modify(f"uid=u00002,{PEOPLE}", {"sn": ["During"]})
+            proxy.go.set()
+            process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0
+    assert world.sql("select value from watermarks") == [before]

@@ -223,6 +223,8 @@ def test_a_plan_is_counted_by_kind(acme: Organization) -> None:
     assert counts.rows == 8
 
 
+@pytest.mark.rule("2.15.2", server="sqlite")
+@pytest.mark.rule("2.15.2", server="postgresql")
 def test_changes_come_most_dangerous_first(acme: Organization) -> None:
     """Privileged grants, deletions, absences, … and at last newcomers and ordinary grants."""
     acme.sync(record("a"), record("gone"), record("r"), containers=[container("x", "a", "r")])
@@ -304,6 +306,8 @@ def test_runs_are_told_as_reports(acme: Organization) -> None:
     assert len(acme.people.runs(limit=1)) == 1
 
 
+@pytest.mark.rule("2.16.1", server="sqlite")
+@pytest.mark.rule("2.16.1", server="postgresql")
 def test_the_status_says_what_waits_and_who_holds(acme: Organization) -> None:
     """Counts, the last real run, blocked plans with their reasons, the lease, the quarantine."""
     acme.sync(record("p1"), record("p2", disabled="locked"))

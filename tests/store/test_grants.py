@@ -200,6 +200,10 @@ def test_whoever_hides_behind_a_bad_entry_keeps_his_roles(acme: Organization) ->
     assert (acme.roles_of("p1"), acme.roles_of("p2")) == (["a"], [])
 
 
+@pytest.mark.rule("K45", server="sqlite")
+@pytest.mark.rule("K45", server="postgresql")
+@pytest.mark.rule("2.15.5", server="sqlite")
+@pytest.mark.rule("2.15.5", server="postgresql")
 def test_a_sync_touches_only_what_its_mappers_own(acme: Organization) -> None:
     """Roles by hand and those of other mappers stay, also beside the same role of this one."""
     acme.sync(record("p1"), containers=[container("a", "p1")])

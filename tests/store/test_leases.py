@@ -77,6 +77,8 @@ def elsewhere(organization: Organization) -> None:
     organization.execute("UPDATE leases SET boot_id = 'another machine', holder = 'elsewhere'")
 
 
+@pytest.mark.rule("2.14.1", server="sqlite")
+@pytest.mark.rule("2.14.1", server="postgresql")
 def test_a_second_holder_is_refused_and_told_who_holds(
     free: Organization, holder: subprocess.Popen[str]
 ) -> None:
@@ -88,6 +90,8 @@ def test_a_second_holder_is_refused_and_told_who_holds(
     assert lease["holder"].endswith(f"process {holder.pid}")
 
 
+@pytest.mark.rule("2.14.1", server="sqlite")
+@pytest.mark.rule("2.14.1", server="postgresql")
 def test_a_lease_that_was_given_back_is_taken_with_a_higher_token(
     free: Organization, holder: subprocess.Popen[str]
 ) -> None:
@@ -160,6 +164,8 @@ def test_two_who_begin_at_once_end_as_one_holder(free: Organization) -> None:
     assert token(free) == 1
 
 
+@pytest.mark.rule("2.14.1", server="sqlite")
+@pytest.mark.rule("2.14.1", server="postgresql")
 def test_a_zombie_writes_nothing_more(free: Organization) -> None:
     """Whoever was taken over finds his token gone before each write, and stops."""
     free.store.lease.acquire()

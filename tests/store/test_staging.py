@@ -145,6 +145,8 @@ def test_stored_people_are_found_by_their_ids_alone(acme: Organization) -> None:
     }
 
 
+@pytest.mark.rule("K2", server="sqlite")
+@pytest.mark.rule("K2", server="postgresql")
 def test_another_organizations_people_are_nobody_here(store_url: str) -> None:
     """The same external ids, usernames and roles in two organizations do not meet."""
     acme, other = Organization(store_url), Organization(store_url, "other")
@@ -159,6 +161,8 @@ def test_another_organizations_people_are_nobody_here(store_url: str) -> None:
         other.sync(absent=["p1"])
     assert acme.user("p1")["enabled"]
     assert acme.roles_of("p1") == ["staff"]
+    # Each run is in the books of its own organization alone.
+    assert [len(each.people.runs()) for each in (acme, other)] == [1, 2]
     for organization in (acme, other):
         organization.database.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -284,17 +285,23 @@ class TestFaults:
             assert connection.closed
         assert (listing.outcome.verdict, listing.outcome.result_code) == (Verdict.TRUNCATED, 52)
 
+    @pytest.mark.rule("2.11.1", server="proxy")
     @pytest.mark.rule("2.11.2", server="proxy")
     def test_references(self, proxy: FaultProxy) -> None:
         """References are counted, not followed, and nothing may be concluded from absence."""
-        proxy.faults = Faults(references=("ldap://other.invalid/ou=x,dc=example,dc=test",))
-        with _open(proxy) as connection:
-            listing = connection.listing(_request())
-            assert sorted(_uids(listing)) == EVERYBODY
+        with socket.create_server(("127.0.0.1", 0)) as named:
+            named.setblocking(False)
+            other = f"ldap://127.0.0.1:{named.getsockname()[1]}"
+            proxy.faults = Faults(references=(f"{other}/ou=x,dc=example,dc=test",))
+            with _open(proxy) as connection:
+                listing = connection.listing(_request())
+                assert sorted(_uids(listing)) == EVERYBODY
+            with pytest.raises(BlockingIOError):
+                named.accept()
         outcome = listing.outcome
         assert (outcome.verdict, outcome.result_code) == (Verdict.UNVERIFIED, 0)
         assert outcome.references == outcome.pages
-        assert "ldap://other.invalid" in str(outcome.because)
+        assert other in str(outcome.because)
 
     def test_intermediate_responses(self, proxy: FaultProxy) -> None:
         """Intermediate responses go to whoever asked for them and change nothing else."""

@@ -383,6 +383,7 @@ def test_a_source_without_users_dn_is_refused(slapd: Slapd) -> None:
         source_for(slapd, replace(user_search(), base_dns=()))
 
 
+@pytest.mark.rule("2.16.3", server="openldap")
 def test_searches_are_logged_as_commands(slapd: Slapd, caplog: pytest.LogCaptureFixture) -> None:
     """With logging on, each listing is a command that repeats it, without the password."""
     caplog.set_level(logging.INFO, "syncd.ldap")

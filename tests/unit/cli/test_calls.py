@@ -75,6 +75,7 @@ def test_global_options_stand_before_and_behind_the_command(words: list[str], ca
     assert json.loads(result.out) == recorded.USERS
 
 
+@pytest.mark.rule("K12", server="pure")
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -82,6 +83,7 @@ def test_global_options_stand_before_and_behind_the_command(words: list[str], ca
         (["plan"], "Missing argument 'ORG'. See 'syncd plan --help'."),
         (["plan", "acme", "extra"], "unexpected extra argument"),
         (["plan", "acme", "--nope"], "No such option: --nope"),
+        (["sync", "acme", "--everything"], "No such option: --everything"),
         (["config"], "'config' takes one of: show, schema."),
         (["db", "downgrade"], "'db' takes one of: upgrade."),
         (["runs", "show"], "Missing argument 'RUN'"),
@@ -95,6 +97,7 @@ def test_a_wrong_call_is_told_in_one_sentence(words: list[str], message: str, ca
     assert result.err.startswith("syncd: ")
     assert message in result.err
     assert result.err.count("\n") == 1
+    assert result.app.calls == []
 
 
 def test_a_wrong_call_with_json_is_a_document(call: Call) -> None:

@@ -98,6 +98,7 @@ class TestEncode:
 
 
 class TestAsLdapsearch:
+    @pytest.mark.rule("2.16.3", server="pure")
     def test_plain(self) -> None:
         """The command names server, TLS, account, base, scope, paging, filter and attributes."""
         assert _request().as_ldapsearch("ldap://h", "cn=a b,dc=x") == (
