@@ -63,9 +63,11 @@ _TYPE = re.compile(
     r" *(?:(?:oid\.)?([0-9]+(?:\.[0-9]+)*)|([a-z][a-z0-9_-]*)) *= *", re.IGNORECASE | re.ASCII
 )
 _HEX = re.compile(r"#((?:[0-9a-f]{2})+) *(?=[,;+]|\Z)", re.IGNORECASE | re.ASCII)
-_QUOTED = re.compile(r'"((?:[^"\\\0]|\\[^\0])*+)" *', re.DOTALL)
+# No possessive quantifiers: Python 3.11.2, which Debian 12 has, gets them wrong. Each alternative
+# below starts with characters of its own, so there is nothing to go back to anyway.
+_QUOTED = re.compile(r'"((?:[^"\\\0]|\\[^\0])*)" *', re.DOTALL)
 _PLAIN = re.compile(
-    r"(?:[^\\\",;+\0]|\\(?:[ \"#+,;<=>\\]|[0-9a-f]{2}))*+", re.IGNORECASE | re.DOTALL
+    r"(?:[^\\\",;+\0]|\\(?:[ \"#+,;<=>\\]|[0-9a-f]{2}))*", re.IGNORECASE | re.DOTALL
 )
 _ESCAPE = re.compile(r"((?:\\[0-9a-f]{2})+)|\\(.)", re.IGNORECASE | re.DOTALL)
 _SPACES = re.compile(r" {2,}")
@@ -75,13 +77,14 @@ _NORMAL_SPECIAL = re.compile(r"[\"+,;<=>\\\x00-\x1f\x7f]|^[# ]| \Z")
 # An RDN whose normal form is plain to see: a short name of a type, then printable ASCII without
 # anything that needs a second look.
 _SHORT_TYPE = r"(?:cn|uid|ou|dc|o|l|c|st|sn|mail)"
-_WORD = r"[!$-*\--:?-\[\]-~]++"
-_ORDINARY_RDN = re.compile(rf"{_SHORT_TYPE}={_WORD}(?: {_WORD})*+", re.IGNORECASE | re.ASCII)
+_SIGN = r"[!$-*\--:?-\[\]-~]"
+_WORD = rf"{_SIGN}+"
+_ORDINARY_RDN = re.compile(rf"{_SHORT_TYPE}={_WORD}(?: {_WORD})*", re.IGNORECASE | re.ASCII)
 # The same with escaped commas: Active Directory's "CN=Doe\, John".
-_PIECE = rf"(?:{_WORD}|\\,)++"
-_COMMA_RDN = re.compile(rf"({_SHORT_TYPE}={_PIECE}(?: {_PIECE})*+),", re.IGNORECASE | re.ASCII)
+_PIECE = rf"(?:{_SIGN}|\\,)+"
+_COMMA_RDN = re.compile(rf"({_SHORT_TYPE}={_PIECE}(?: {_PIECE})*),", re.IGNORECASE | re.ASCII)
 # A first RDN that ends at an unescaped comma for certain.
-_SINGLE_RDN = re.compile(r"([^\\\",;+#=\0]+=(?:[^\\\",;+#\0]|\\.)*+),", re.DOTALL)
+_SINGLE_RDN = re.compile(r"([^\\\",;+#=\0]+=(?:[^\\\",;+#\0]|\\.)*),", re.DOTALL)
 _is_ordinary = _ORDINARY_RDN.fullmatch
 
 # The normal form of parents seen lately, by their spelling; emptied when it is full.
