@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 for _name in [name for name in os.environ if name.startswith(("SYNCD_", "LDAP"))]:
     del os.environ[_name]
 os.environ["NO_COLOR"] = "1"
+# A background job of a shell ignores Ctrl-C, and what it starts would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:

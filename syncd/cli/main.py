@@ -47,7 +47,15 @@ def exit_code(report: dict[str, Any]) -> int:
 
 def main() -> None:
     """Run the command line and leave the process with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # What could not be written has been told; the interpreter must not try it once more.
+        from syncd.cli.screen import silence
+
+        silence()
+    sys.exit(code)
 
 
 def run(words: Sequence[str]) -> int:
