@@ -1,8 +1,10 @@
 # The project's verbs. Everything sets itself up; see CONTRIBUTING.md.
 #   PYTHON=python3.13   another interpreter      VENV=.venv-3.13   another environment
 #   ARGS="-k rename"    arguments for pytest or the bench
+#   WORKERS=0           test in one process; default: one for each core
 
 VENV ?= .venv
+WORKERS ?= auto
 export VENV PYTHON
 BIN := $(VENV)/bin
 # Coverage is judged only for all tests together.
@@ -21,7 +23,7 @@ demo: ## see the main job: a small company, its first sync, changes, explain
 test: ## all tests, with the real servers that they need
 	@scripts/bootstrap dev
 	@scripts/system-packages
-	@$(BIN)/python -m pytest $(COVERAGE) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(COVERAGE) $(ARGS)
 
 check: ## linters, types and contracts, without the tests
 	@scripts/bootstrap dev
