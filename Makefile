@@ -1,6 +1,7 @@
 # The project's verbs. Everything sets itself up; see CONTRIBUTING.md.
 #   PYTHON=python3.13   another interpreter      VENV=.venv-3.13   another environment
 #   ARGS="-k rename"    arguments for pytest or the bench
+#   MOMENTS=50 SEED=7   how many moments a soak has, and which
 #   WORKERS=0           test in one process; default: one for each core
 
 VENV ?= .venv
@@ -9,8 +10,12 @@ export VENV PYTHON
 BIN := $(VENV)/bin
 # Coverage is judged only for all tests together.
 COVERAGE = $(if $(ARGS),,--cov --cov-report=term)
+MOMENTS ?= 200
+SEED := $(or $(SEED),$(shell date +%s))
+SOAKED := $(addprefix tests/acceptance/test_,kills.py changed_kills.py daemon_kills.py) \
+  tests/integration/test_equivalence.py
 
-.PHONY: help demo test check format bench lock setup clean
+.PHONY: help demo test soak check format bench lock setup clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -24,6 +29,12 @@ test: ## all tests, with the real servers that they need
 	@scripts/bootstrap dev
 	@scripts/system-packages
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(COVERAGE) $(ARGS)
+
+soak: ## sudden ends at 200 random moments of each kind, and long histories; takes an hour
+	@scripts/bootstrap dev
+	@scripts/system-packages
+	@echo "the same again: make soak MOMENTS=$(MOMENTS) SEED=$(SEED)"
+	@SYNCD_SOAK=$(MOMENTS) SYNCD_SOAK_SEED=$(SEED) $(BIN)/python -m pytest $(ARGS) $(SOAKED)
 
 check: ## linters, types and contracts, without the tests
 	@scripts/bootstrap dev

@@ -62,6 +62,16 @@ class Series:
         if reports:
             self._take(json.loads(done.stdout))
 
+    def run_warm(self, words: Sequence[str | Path]) -> None:
+        """Run a program that does the work several times in one process and prints each time."""
+        done = subprocess.run(words, check=False, capture_output=True)
+        if done.returncode:
+            message = f"{self.name} failed: {done.stderr.decode('utf-8', 'replace')[-2000:]}"
+            raise CommandFailed(message)
+        for one in json.loads(done.stdout):
+            self.wall.append(one["wall"])
+            self._take(one["report"])
+
     def _take(self, report: dict[str, Any]) -> None:
         if report.get("status", "done") != "done":
             message = f"{self.name} is {report['status']}: {report.get('reasons')}"

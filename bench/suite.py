@@ -22,6 +22,12 @@ FIRST_SQLITE = "first sync, SQLite"
 FIRST_POSTGRESQL = "first sync, PostgreSQL"
 UNCHANGED_SQLITE = "unchanged sync, SQLite"
 UNCHANGED_POSTGRESQL = "unchanged sync, PostgreSQL"
+CHANGED = {
+    ("sqlite", "modify_timestamp"): "changed, by time, SQLite",
+    ("sqlite", "syncrepl"): "changed, syncrepl, SQLite",
+    ("postgresql", "modify_timestamp"): "changed, by time, PostgreSQL",
+    ("postgresql", "syncrepl"): "changed, syncrepl, PostgreSQL",
+}
 NAMES = (
     LDAPSEARCH,
     READING,
@@ -36,6 +42,7 @@ HELP = "syncd --help"
 SYNCD = Path(sysconfig.get_path("scripts")) / "syncd"
 # Done; a person who could not be mapped would be a mistake of the generator.
 DONE = (0,)
+WARM_ROUNDS = 5
 
 
 def ldapsearch(url: str, password_file: Path) -> list[str]:
@@ -54,7 +61,7 @@ class Suite:
 
     def __init__(self, size: Size, folder: Path, directory: Slapd, postgres: Postgres) -> None:
         self.size = size
-        self.series = {name: Series(name) for name in NAMES}
+        self.series = {name: Series(name) for name in (*NAMES, *CHANGED.values())}
         self._folder = folder
         self._directory = directory
         self._postgres = postgres
@@ -81,6 +88,15 @@ class Suite:
         Series("db upgrade").run([*command, "db", "upgrade"], reports=False, exits=DONE)
         for name in (first, unchanged):
             self.series[name].run([*command, "sync", "bench"], reports=True, exits=DONE)
+        if number == 1:
+            self._changed(kind, config)
+
+    def _changed(self, kind: str, config: Path) -> None:
+        """Measure changed-user syncs, warm, by each way to find what changed."""
+        for detection in ("syncrepl", "modify_timestamp"):
+            workload.detect(config, detection)
+            words = [sys.executable, "-m", "bench.changed", self._directory.url, str(config)]
+            self.series[CHANGED[kind, detection]].run_warm([*words, str(WARM_ROUNDS)])
 
 
 def measure(size: Size, runs: int) -> Suite:
@@ -89,7 +105,9 @@ def measure(size: Size, runs: int) -> Suite:
     print(f"{size.memberships:,} memberships", flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
-        Slapd(ldif="".join(workload.ldif(size)), accounts=(READER,)) as directory,
+        Slapd(
+            ldif="".join(workload.ldif(size)), accounts=(READER,), overlays=("syncprov",)
+        ) as directory,
         Postgres(durable=True) as postgres,
     ):
         suite = Suite(size, Path(folder), directory, postgres)

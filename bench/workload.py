@@ -47,6 +47,9 @@ SURNAMES = (
 OTHER_GIVEN_NAMES = ("Jürgen", "Zoë", "Łukasz", "Søren", "Ağça")
 OTHER_SURNAMES = ("Müller", "Nuñez", "Øster", "Šimek", "Nguyễn")
 
+# Written by nobody within the overlap of two changed-user syncs, as in a directory that is in use.
+LONG_AGO = "createTimestamp: 20260101000000Z\nmodifyTimestamp: 20260101000000Z\n"
+
 CONFIGURATION = """\
 store: {{url: "{store}"}}
 organizations: bench.yaml
@@ -100,14 +103,24 @@ def ldif(size: Size, seed: int = 1) -> Iterator[str]:
         yield (
             f"dn: {dn_of(number)}\nobjectClass: inetOrgPerson\nuid: u{number:07}\n"
             f"givenName: {given}\nsn: {surname}\ncn: {given} {surname}\n"
-            f"mail: u{number:07}@bench.test\ntitle: Position {number % 97}\n\n"
+            f"mail: u{number:07}@bench.test\ntitle: Position {number % 97}\n{LONG_AGO}\n"
         )
     members_a_role = max(1, size.memberships // size.roles)
     for role in range(size.roles):
         members = sorted(chance.sample(range(size.users), min(members_a_role, size.users)))
         lines = "".join(f"member: {dn_of(number)}\n" for number in members)
         name = f"role{role:05}"
-        yield f"dn: cn={name},{ROLES}\nobjectClass: groupOfNames\ncn: {name}\n{lines}\n"
+        yield f"dn: cn={name},{ROLES}\nobjectClass: groupOfNames\ncn: {name}\n{lines}{LONG_AGO}\n"
+
+
+def detect(config: Path, detection: str) -> None:
+    """Let the organization's changes be found in this way from now on."""
+    organization = config.with_name("bench.yaml")
+    lines = organization.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if "change_detection" not in line]
+    at = kept.index("ldap:") + 1
+    kept.insert(at, f"  change_detection: {detection}")
+    organization.write_text("\n".join(kept) + "\n", encoding="utf-8")
 
 
 def configure(folder: Path, *, url: str, store: str) -> Path:

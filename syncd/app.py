@@ -7,16 +7,20 @@ in the contract's shapes and raises SyncdError.
 from __future__ import annotations
 
 import gc
+import importlib
 import os
+import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from syncd.errors import (
+    DirectoryError,
     NotFound,
     OrganizationPaused,
     OrganizationPending,
     PlanNotApprovable,
+    SyncdError,
 )
 
 if TYPE_CHECKING:
@@ -24,15 +28,26 @@ if TYPE_CHECKING:
 
     from syncd.compose import DirectoryParts
     from syncd.ldap.source import LdapSource
+    from syncd.ldap.traffic import Traffic
     from syncd.settings import OrganizationSettings, Settings
     from syncd.store.database import Database
     from syncd.store.people import People
+    from syncd.store.schedules import Schedules
     from syncd.sync.run import SyncRun
 
     Progress = Callable[[str, int, int | None], None]
 
 # Of the changes of a plan: what a terminal can show, and more.
 SHOWN_CHANGES = 1_000
+# Of the organizations that a process has synced: whose stages it keeps open.
+MOST_STAGES = 8
+# What a sync imports on its way; whatever is left out is only slower.
+WARM = (
+    "syncd.compose",
+    "syncd.ldap.source",
+    "syncd.store.sync_store",
+    "syncd.sync.run",
+)
 
 
 class App:
@@ -42,6 +57,10 @@ class App:
         self.settings = settings
         self.log_searches = log_searches or settings.daemon.log.searches
         self._database: Database | None = None
+        # By organization, the newest last.
+        self._stages: dict[str, Database] = {}
+        # The daemon asks from several threads.
+        self._opening = threading.Lock()
 
     @classmethod
     def load(
@@ -59,6 +78,8 @@ class App:
 
     def close(self) -> None:
         """Close the store."""
+        while self._stages:
+            self._stages.popitem()[1].close()
         if self._database is not None:
             self._database.close()
             self._database = None
@@ -102,11 +123,43 @@ class App:
         """Open the store and make sure that its schema is this program's."""
         from syncd.store import migrate
 
-        if self._database is None:
-            database = self._open()
-            migrate.require_current(database)
-            self._database = database
-        return self._database
+        with self._opening:
+            if self._database is None:
+                database = self._open()
+                migrate.require_current(database)
+                self._database = database
+            return self._database
+
+    def take_over(self, old: App) -> None:
+        """Go on with another app's open store if it is the same; else open this one's."""
+        store = self.settings.daemon.store
+        if store.url == old.settings.daemon.store.url:
+            self._database = old._database
+        self.database()
+
+    def give_way(self, new: App) -> None:
+        """Close the store unless another app goes on with it."""
+        if self._database is not new._database:
+            self.close()
+
+    def warm(self) -> None:
+        """Do beforehand what the first sync of a process would have to wait for."""
+        for module in WARM:
+            importlib.import_module(module)
+        if self.settings.daemon.store.url.get_secret_value().startswith("postgresql"):
+            importlib.import_module("psycopg")
+
+    def schedules(self) -> Schedules:
+        """Return what is due when, as all replicas share it."""
+        from syncd.store.schedules import Schedules
+
+        return Schedules(self.database())
+
+    def overview(self) -> dict[str, dict[str, Any]]:
+        """Return of each organization what all replicas tell the same."""
+        from syncd.store.overview import overview
+
+        return overview(self.database(), list(self.settings.organizations))
 
     def _open(self, stage: str = "stage") -> Database:
         from syncd.store.database import Database
@@ -126,18 +179,39 @@ class App:
         finally:
             database.close()
 
+    def db_prune(self) -> dict[str, Any]:
+        """Remove from the store what is older than ``retention`` says; return how much that was."""
+        from syncd.logging import get_logger
+        from syncd.store.leases import clock
+        from syncd.store.retention import prune
+
+        database, ages = self.database(), self.settings.daemon.retention
+        with database.read() as connection:
+            now = clock(connection)
+        removed = prune(
+            database,
+            journal=ages.journal,
+            runs=ages.runs,
+            stage=ages.stage,
+            quarantine=ages.quarantine,
+            now=now,
+        )
+        get_logger().info("the store was pruned", action="prune", **removed)
+        return {"expired": removed.pop("expired"), "removed": removed}
+
     # --- syncs ----------------------------------------------------------------------------
 
     def plan(
         self,
         org: str,
         *,
+        changed: bool = False,
         progress: Progress | None = None,
         limit: int | None = None,
     ) -> dict[str, Any]:
-        """Say what a full sync would change."""
+        """Say what a full sync, or one of what changed, would change."""
         with self._run(org, progress) as (run, database):
-            report = run.full(dry=True)
+            report = run.changed(dry=True) if changed else run.full(dry=True)
             report["changes"] = self._changes(database, report["run"], limit)
         return report
 
@@ -145,12 +219,20 @@ class App:
         self,
         org: str,
         *,
+        changed: bool = False,
         user: str | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Any]:
-        """Run a full sync, or sync one person."""
-        with self._run(org, progress) as (run, database):
-            report = run.one(user) if user is not None else run.full()
+        """Sync everybody, what changed since the last sync, or one person."""
+        mode = "user" if user is not None else "changed" if changed else "full"
+        with self._run(org, progress, mode) as (run, database):
+            if user is not None:
+                report = run.one(user)
+            elif changed:
+                report = run.changed()
+            else:
+                report = run.full()
+            report |= cast("LdapSource", run.directory).traffic.report()
             _log_run(report)
             if report["status"] == "blocked":
                 report["changes"] = self._changes(database, report["run"], SHOWN_CHANGES)
@@ -159,11 +241,17 @@ class App:
     def approve(self, run: str, progress: Progress | None = None) -> dict[str, Any]:
         """Apply a plan that the guard held."""
         from syncd.store.people import find_run
+        from syncd.store.waiting import end_overdue
         from syncd.sync.approve import approve
 
         row = find_run(self.database(), run)
         if row is None:
             raise NotFound(f"there is no run {run}; `syncd runs ORG` lists them")
+        if row.status == "expired" or row.id in end_overdue(self.database(), row.organization_id):
+            raise PlanNotApprovable(
+                f"run {run} waited longer than limits.approval_period and has expired; "
+                f"`syncd sync {row.organization_id}` plans anew"
+            )
         if row.status != "blocked":
             raise PlanNotApprovable(
                 f"run {run} is {row.status} and waits for nobody; only a blocked run is approved"
@@ -182,7 +270,9 @@ class App:
         return [] if number is None else run_changes(database, number, limit)
 
     @contextmanager
-    def _run(self, org: str, progress: Progress | None) -> Iterator[tuple[SyncRun, Database]]:
+    def _run(
+        self, org: str, progress: Progress | None, mode: str = "full"
+    ) -> Iterator[tuple[SyncRun, Database]]:
         from syncd.ldap.ber import decode_entry
         from syncd.ldap.dn import dn_key
         from syncd.store.runs import run_name
@@ -193,18 +283,18 @@ class App:
         parts = self._parts(organization)
         self._require_settled(organization)
         self.database()
-        # Millions of short-lived values and no cycles among them: looking for cycles finds nothing.
-        gc.freeze()
-        gc.set_threshold(100_000, 50, 100)
-        # Its own stage, so that organizations do not wait for each other on SQLite.
-        database = self._open(stage=f"stage-{org}")
-        try:
-            with self._source(parts) as directory:
+        with _seldom_collected(), self._staged(org) as database:
+            source = self._source(parts)
+            with _traffic_told(source.traffic, org, mode), source as directory:
                 yield (
                     SyncRun(
                         options=parts.options,
                         directory=directory,
-                        store=SyncStore(database, org),
+                        store=SyncStore(
+                            database,
+                            org,
+                            approval_seconds=organization.limits.approval_period,
+                        ),
                         users=parts.user_mapping,
                         containers=parts.container_mappings,
                         decode=decode_entry,
@@ -215,8 +305,24 @@ class App:
                     ),
                     database,
                 )
-        finally:
+
+    @contextmanager
+    def _staged(self, org: str) -> Iterator[Database]:
+        """Open the store with the organization's own stage, or take what its last run left open.
+
+        A stage of its own, so that organizations do not wait for each other on SQLite. Kept open,
+        because what SQLAlchemy has compiled is half of a changed-user sync. After an error nothing
+        is kept.
+        """
+        database = self._stages.pop(org, None) or self._open(stage=f"stage-{org}")
+        try:
+            yield database
+        except BaseException:
             database.close()
+            raise
+        self._stages[org] = database
+        while len(self._stages) > MOST_STAGES:
+            self._stages.pop(next(iter(self._stages))).close()
 
     def _require_settled(self, organization: OrganizationSettings) -> None:
         """Write a new organization down; refuse one whose provider or name awaits a decision."""
@@ -247,6 +353,7 @@ class App:
             users=parts.users,
             containers=parts.containers,
             log_searches=self.log_searches,
+            change_detection=parts.change_detection,
         )
 
     def _organization(self, org: str) -> OrganizationSettings:
@@ -378,6 +485,31 @@ class App:
                 f"`syncd explain {org} {user}` says why"
             )
         return mapped(parts, decode_entry(found[0]))
+
+
+@contextmanager
+def _traffic_told(traffic: Traffic, org: str, mode: str) -> Iterator[None]:
+    """Let an error's report tell what was asked of the directory, also when there is no run yet."""
+    try:
+        yield
+    except SyncdError as error:
+        if error.report is not None or isinstance(error, DirectoryError):
+            begun = {"organization": org, "mode": mode, "status": "failed"}
+            error.report = {**(error.report or begun), **traffic.report()}
+        raise
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Look for cycles seldom: among a run's millions of short-lived values there are none."""
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 def _pending(applied: Mapping[str, Any], name: str, provider: str) -> str | None:

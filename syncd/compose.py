@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from syncd.errors import ConfigurationError, Fault, UsageError
 from syncd.ldap import decode, dn, filters
+from syncd.ldap.changes.detection import check_setting
 from syncd.ldap.connection import ConnectionOptions
 from syncd.ldap.listings import ContainerSearch, UserSearch
 from syncd.ldap.vendors import VENDORS
 from syncd.mappers import options as mapper_options
 from syncd.mappers.pipeline import Codec, compile_roles, compile_users
 from syncd.records import Limit, Scope
+from syncd.settings.limits import DEFAULT_LIMITS
 from syncd.sync.guard import Limits
 from syncd.sync.run import SyncOptions
 
@@ -46,6 +48,8 @@ class DirectoryParts:
     container_mappings: Mapping[str, ContainerMapping]
     options: SyncOptions
     vendor: str
+    # What the configuration says of finding changes; the directory decides about "auto".
+    change_detection: str
 
 
 def directory_parts(organization: OrganizationSettings) -> DirectoryParts:
@@ -53,7 +57,7 @@ def directory_parts(organization: OrganizationSettings) -> DirectoryParts:
 
     Raises:
         ConfigurationError: A filter is not one of RFC 4515, or mappers contradict each other.
-        UsageError: The provider is another.
+        UsageError: The provider is another, or its changes cannot be found as configured.
 
     """
     ldap = organization.ldap
@@ -65,6 +69,7 @@ def directory_parts(organization: OrganizationSettings) -> DirectoryParts:
     vendor = VENDORS[ldap.vendor]
     username_attribute = ldap.username_ldap_attribute or vendor.username_attribute
     uuid_attribute = ldap.uuid_ldap_attribute or vendor.uuid_attribute
+    check_setting(ldap.change_detection, uuid_attribute)
     classes = ldap.user_object_classes or vendor.user_object_classes
     scope = Scope(ldap.search_scope)
     codec = Codec(
@@ -106,6 +111,8 @@ def directory_parts(organization: OrganizationSettings) -> DirectoryParts:
             attributes=user_mapping.attributes,
             page_size=page_size,
             sentinels=tuple(ldap.sentinels),
+            created_attribute=vendor.created_attribute,
+            modified_attribute=vendor.modified_attribute,
         ),
         containers={
             each.name: ContainerSearch(
@@ -117,6 +124,11 @@ def directory_parts(organization: OrganizationSettings) -> DirectoryParts:
                 ),
                 attributes=mappings[each.name].attributes,
                 page_size=page_size,
+                created_attribute=vendor.created_attribute,
+                modified_attribute=vendor.modified_attribute,
+                member_of_attribute=each.member_of_ldap_attribute
+                if mappings[each.name].member_of
+                else None,
             )
             for each in imports
         },
@@ -124,6 +136,7 @@ def directory_parts(organization: OrganizationSettings) -> DirectoryParts:
         container_mappings=mappings,
         options=sync_options(organization, ldap),
         vendor=ldap.vendor,
+        change_detection=ldap.change_detection,
     )
 
 
@@ -147,14 +160,17 @@ def sync_options(organization: OrganizationSettings, ldap: LdapSettings) -> Sync
     limits = organization.limits
     kinds = {
         name: Limit(limit.percent, limit.count)
-        for name in type(limits).model_fields
-        if name not in {"minimum_population", "on_exceed"}
-        and (limit := getattr(limits, name)) is not None
+        for name in DEFAULT_LIMITS
+        if (limit := getattr(limits, name)) is not None
     }
     return SyncOptions(
         organization_id=organization.id,
         batch_size=ldap.batch_size,
-        limits=Limits(minimum_population=limits.minimum_population, kinds=kinds),
+        limits=Limits(
+            minimum_population=limits.minimum_population,
+            hold_kind=limits.on_exceed == "hold_kind",
+            kinds=kinds,
+        ),
         deletion_policy=organization.deletion.policy,
         grace_seconds=float(organization.deletion.grace_period),
     )

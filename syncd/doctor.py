@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from syncd.compose import directory_parts
-from syncd.errors import DirectoryError, SyncdError
+from syncd.errors import DirectoryError, SyncdError, UsageError
 from syncd.explain import mapped
 from syncd.ldap.ber import decode_entry
 from syncd.ldap.probe import probe
+from syncd.ldap.source import LdapSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +43,9 @@ def _check_one(
             parts = directory_parts(organization)
             if connect:
                 found, advice = _probe(parts, clock)
+                found["changes"] = _changes(parts, faults)
     except SyncdError as error:
-        faults = str(error).splitlines()
+        faults += str(error).splitlines()
         if connect and isinstance(error, DirectoryError):
             found = {"error": {"code": error.code, "message": str(error)}}
     return {
@@ -54,6 +56,23 @@ def _check_one(
         "connect": found,
         "advice": advice,
     }
+
+
+def _changes(parts: DirectoryParts, faults: list[str]) -> dict[str, str] | None:
+    """Return how changes will be found in this directory, and why."""
+    source = LdapSource(
+        connection=parts.connection,
+        users=parts.users,
+        containers=parts.containers,
+        change_detection=parts.change_detection,
+    )
+    with source:
+        try:
+            detection = source.detection()
+        except UsageError as error:
+            faults.append(str(error))
+            return None
+    return {"kind": detection.kind, "because": detection.because}
 
 
 def _probe(

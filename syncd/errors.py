@@ -106,6 +106,22 @@ class SearchRejected(DirectoryError):
         super().__init__(message)
 
 
+class ChangesUnavailable(DirectoryError):
+    """What changed cannot be told from here on; a full sync has to look at everybody.
+
+    ``reason`` is one of a closed set of words, for metrics: no_watermark, ground, detection,
+    clock_backwards, no_clock, cookie_refused, history_gap, too_many_absent, too_much_undone,
+    unreadable, out_of_sight, role_gone, blocked_plan.
+    """
+
+    code = "changes_unavailable"
+    retryable = True
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
 class MappingError(SyncdError):
     """One entry could not be mapped; it goes to quarantine under ``reason``."""
 

@@ -186,6 +186,21 @@ class Watermark:
 
 
 @dataclass(frozen=True, slots=True)
+class Signals:
+    """What a source of changes said of entries that it did not send.
+
+    Hints, not evidence: whoever is named or missing here is looked up by id before anything is
+    concluded.
+    """
+
+    # External ids that the directory says are deleted, or have left the filter.
+    deleted: tuple[str, ...] = ()
+    # After a present phase (RFC 4533 section 3.3.2) the ids of all unchanged entries in scope, so
+    # that whoever is neither sent nor named is gone; None when there was no such phase.
+    present: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """How much of one kind of change a run may bring before a person has to look."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import soak as _soak  # noqa: F401 - reads its own settings before they are forgotten
 from tests.servers.postgres import Postgres
 
 if TYPE_CHECKING:

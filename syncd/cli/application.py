@@ -31,6 +31,7 @@ class Application(Protocol):
         self,
         org: str,
         *,
+        changed: bool = False,
         progress: Report | None = None,
         limit: int | None = None,
     ) -> Document:
@@ -40,6 +41,7 @@ class Application(Protocol):
         self,
         org: str,
         *,
+        changed: bool = False,
         user: str | None = None,
         progress: Report | None = None,
     ) -> Document:
@@ -88,3 +90,6 @@ class Application(Protocol):
 
     def db_upgrade(self) -> Document:
         """Bring the store to this version's schema."""
+
+    def db_prune(self) -> Document:
+        """Remove what is older than the settings keep it."""

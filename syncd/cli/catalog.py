@@ -42,6 +42,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("config show", "", "print the effective settings, secrets masked", "configuring"),
             Entry("config schema", "", "print the JSON Schema of the settings", "configuring"),
             Entry("db upgrade", "", "bring the store to this version's schema", "configuring"),
+            Entry("db prune", "", "remove what is older than `retention` keeps", "configuring"),
             Entry("mappers", "", "list the mapper types with options and example", "configuring"),
             Entry(
                 "mappers try",
@@ -61,6 +62,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "syncing",
             ),
             Entry("sync", "ORG", "sync everybody, or one person", "syncing"),
+            Entry("run", "[--only HALF]", "run the daemon: syncs on a schedule", "syncing"),
             Entry("approve", "RUN", "apply a plan that the guard blocked", "syncing"),
             Entry("pause", "ORG", "let no sync of an organization start", "syncing"),
             Entry("resume", "ORG", "let its syncs start again", "syncing"),

@@ -27,12 +27,13 @@ from syncd.ldap.paging import Walk
 from syncd.ldap.search import Listing, Page, SearchRequest
 from syncd.ldap.stream import ConnectionLost, StreamStrategy
 from syncd.ldap.tls import VerifiedTls, client_context
+from syncd.ldap.traffic import BIND, CONNECT, START_TLS, Traffic
 from syncd.records import Entry, Scope, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from syncd.ldap.messages import Intermediate
+    from syncd.ldap.messages import Intermediate, Result
     from syncd.records import ListingOutcome
 
 _log = logging.getLogger(__name__)
@@ -121,19 +122,25 @@ class Connection:
 
     @classmethod
     def open(
-        cls, options: ConnectionOptions, *, on_search: Callable[[str], None] | None = None
+        cls,
+        options: ConnectionOptions,
+        *,
+        on_search: Callable[[str], None] | None = None,
+        traffic: Traffic | None = None,
     ) -> Self:
         """Connect to the first server that answers, start TLS and bind.
 
         A refused password ends the attempt at once: each further try would count towards a lock.
+        ``traffic`` counts the requests of this connection.
         """
         _check_credentials(options)
         servers = [ServerUrl.parse(url) for url in options.urls]
         context = client_context(options.ca_pem, trust_system=options.trust_system)
+        traffic = traffic or Traffic()
         failures: list[DirectoryError] = []
         for server in servers:
             try:
-                wire = _bound(server, options, VerifiedTls(context))
+                wire = _bound(server, options, VerifiedTls(context), traffic)
             except BindRejected:
                 raise
             except DirectoryError as error:
@@ -176,13 +183,17 @@ class Connection:
         request: SearchRequest,
         source: str = "users",
         on_intermediate: Callable[[Intermediate], None] | None = None,
+        on_result: Callable[[Result], None] | None = None,
     ) -> Listing:
         """Return a listing of all that ``request`` finds; it is asked for when it is read.
+
+        ``on_intermediate`` gets the intermediate responses as they come, and ``on_result`` the
+        final message of each page, for searches with controls of their own.
 
         Only one listing at a time can be under way on a connection, since servers keep one paged
         search each; small searches may be made between its pages.
         """
-        walk = Walk(self._wire, request, source, on_intermediate)
+        walk = Walk(self._wire, request, source, on_intermediate, on_result)
         return Listing(source, self._walked(walk, request, source))
 
     def read(self, request: SearchRequest) -> Page:
@@ -246,7 +257,9 @@ def _check_credentials(options: ConnectionOptions) -> None:
         raise BindRejected(f"The password of {cut(options.bind_dn)} is empty; set bind_credential.")
 
 
-def _bound(server: ServerUrl, options: ConnectionOptions, tls: VerifiedTls) -> StreamStrategy:
+def _bound(
+    server: ServerUrl, options: ConnectionOptions, tls: VerifiedTls, traffic: Traffic
+) -> StreamStrategy:
     connection = ldap3.Connection(
         ldap3.Server(
             server.host,
@@ -271,14 +284,19 @@ def _bound(server: ServerUrl, options: ConnectionOptions, tls: VerifiedTls) -> S
         read_only=True,
         receive_timeout=options.read_timeout_seconds,
     )
-    wire = StreamStrategy.install(connection)
+    wire = StreamStrategy.install(connection, traffic)
     try:
         with _translated(server.url):
-            connection.open(read_server_info=False)
+            with traffic.request(CONNECT):
+                connection.open(read_server_info=False)
             if not server.tls and not options.insecure_clear_text_bind:
-                connection.start_tls(read_server_info=False)
-                wire.require_tls()
-            connection.bind(read_server_info=False)
+                with traffic.request(START_TLS, lambda: _code(connection)):
+                    connection.start_tls(read_server_info=False)
+                    wire.require_tls()
+            if tls.not_after is not None:
+                traffic.certificate(tls.not_after)
+            with traffic.request(BIND, lambda: _code(connection)):
+                connection.bind(read_server_info=False)
         _check_bind(server.url, options, connection.result)
     except BaseException:
         wire.close()
@@ -286,6 +304,11 @@ def _bound(server: ServerUrl, options: ConnectionOptions, tls: VerifiedTls) -> S
     finally:
         connection.password = None
     return wire
+
+
+def _code(connection: ldap3.Connection) -> object:
+    """Return the result code of the last answer, if there was one."""
+    return connection.result.get("result") if connection.result else None
 
 
 @contextlib.contextmanager

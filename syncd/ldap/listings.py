@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from syncd.errors import DecodeError, UsageError
 from syncd.ldap import dn
 from syncd.ldap.ber import entry_dn
+from syncd.ldap.results import SUCCESS
 from syncd.ldap.search import SearchRequest
 from syncd.records import ListingOutcome, Scope, Verdict, worst
 
@@ -37,6 +38,9 @@ class UserSearch:
     page_size: int | None = 1000
     # DNs that a healthy listing must contain.
     sentinels: tuple[str, ...] = ()
+    # Where an entry bears the times of its creation and modification.
+    created_attribute: str = "createTimestamp"
+    modified_attribute: str = "modifyTimestamp"
 
     def requests(self) -> tuple[SearchRequest, ...]:
         """Return one search a base, without bases that another one already covers."""
@@ -61,6 +65,10 @@ class ContainerSearch:
     filter: str
     attributes: tuple[str, ...]
     page_size: int | None = 1000
+    created_attribute: str = "createTimestamp"
+    modified_attribute: str = "modifyTimestamp"
+    # Where people's own entries name these containers, if that is how the mapper is told.
+    member_of_attribute: str | None = None
 
     def request(self) -> SearchRequest:
         """Return the search that lists them."""
@@ -114,6 +122,9 @@ class ChainedListing:
         return self._outcome
 
     def __iter__(self) -> Iterator[list[bytes]]:
+        if not self._requests:
+            self._outcome = ListingOutcome(self._source, Verdict.COMPLETE, SUCCESS, 0, 0, 0)
+            return
         outcomes: list[ListingOutcome] = []
         connection = self._connections.take()
         healthy = False

@@ -46,11 +46,13 @@ class Walk:
         request: SearchRequest,
         source: str,
         on_intermediate: Callable[[Intermediate], None] | None = None,
+        on_result: Callable[[Result], None] | None = None,
     ) -> None:
         self._wire = wire
         self._request = request
         self._source = source
         self._on_intermediate = on_intermediate
+        self._on_result = on_result
         self._operation = request.encode()
         self._size = request.page_size
         self._halved = False
@@ -72,6 +74,8 @@ class Walk:
                     self._ask(b"")
                     continue
                 finished = self._taken()
+                if self._on_result is not None:
+                    self._on_result(result)
                 if result.code != results.SUCCESS:
                     self._judge_first(result, finished)
                     yield from self._handed_out(finished)

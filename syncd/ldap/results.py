@@ -29,6 +29,8 @@ UNWILLING_TO_PERFORM: Final = 53
 OTHER: Final = 80
 # Client-side in the C API: the filter could not even be sent.
 FILTER_ERROR: Final = 87
+# RFC 4533 section 2.6.
+SYNC_REFRESH_REQUIRED: Final = 4096
 
 NAMES: Final = {
     SUCCESS: "success",
@@ -74,7 +76,7 @@ NAMES: Final = {
     121: "cannotCancel",
     122: "assertionFailed",
     123: "authorizationDenied",
-    4096: "e-syncRefreshRequired",
+    SYNC_REFRESH_REQUIRED: "e-syncRefreshRequired",
 }
 
 # Asking the same again brings the same answer: somebody has to change the configuration.
@@ -116,6 +118,7 @@ ADVICE: Final = {
     INSUFFICIENT_ACCESS_RIGHTS: "give the bind account the right to read there",
     BUSY: "try again later",
     UNAVAILABLE: "try again later",
+    SYNC_REFRESH_REQUIRED: "a full sync has to read everybody",
     FILTER_ERROR: "write the filter in parentheses as RFC 4515 says",
 }
 

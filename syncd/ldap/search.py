@@ -60,7 +60,7 @@ class SearchRequest:
             words += ["-E", f"!pr={self.page_size}/noprompt"]
         for control in self.controls:
             value = control.value
-            coded = "" if value is None else f"=:{base64.b64encode(value).decode()}"
+            coded = "" if value is None else f"::{base64.b64encode(value).decode()}"
             words += ["-E", f"{'!' if control.critical else ''}{control.oid}{coded}"]
         if self.size_limit:
             words += ["-z", str(self.size_limit)]

@@ -10,46 +10,55 @@ and nothing else.
 from __future__ import annotations
 
 import logging
-import re
 from contextlib import contextmanager
-from datetime import UTC
-from hashlib import blake2b
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from syncd.errors import DecodeError, DirectoryError, NotFound, SearchRejected, UsageError
-from syncd.ldap import dn
+from syncd.errors import (
+    ChangesUnavailable,
+    DirectoryError,
+    NotFound,
+    SearchRejected,
+    UsageError,
+)
+from syncd.ldap import filters
 from syncd.ldap.absence import Absence, locate, unreadable, why_absent
+from syncd.ldap.changes import syncrepl
+from syncd.ldap.changes.detection import AUTO, Detection, check_setting, choose
+from syncd.ldap.changes.modify_timestamp import StampChanges
+from syncd.ldap.changes.standing import beginning, resumed, sync_searches
+from syncd.ldap.changes.syncrepl import SyncChanges
+from syncd.ldap.clock import read_time
 from syncd.ldap.connection import Connection
-from syncd.ldap.decode import decode_generalized_time
+from syncd.ldap.ground import ground
 from syncd.ldap.listings import (
     ChainedListing,
     ContainerSearch,
     UserSearch,
     distinct_bases,
-    normalized,
+    in_scope,
 )
 from syncd.ldap.lookup import Lookup
 from syncd.ldap.results import NO_SUCH_OBJECT
-from syncd.ldap.search import SearchRequest
-from syncd.records import Scope, Verdict, Watermark
+from syncd.ldap.traffic import Traffic
+from syncd.ldap.vendors import detect
+from syncd.records import Scope, Verdict, Watermark, batched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from syncd.ldap.changes.feed import Changes
     from syncd.ldap.connection import ConnectionOptions
+    from syncd.ldap.search import SearchRequest
     from syncd.records import Entry, Located
 
 __all__ = ["ChainedListing", "ContainerSearch", "LdapSource", "UserSearch"]
 
 logger = logging.getLogger(__name__)
 
-EVERYTHING = "(objectClass=*)"
-# What survives a restart, an upgrade and a change of address, but not a rebuilt directory.
-BIRTH_ATTRIBUTES = ("entryUUID", "objectGUID", "nsUniqueId", "createTimestamp")
-# A change sequence number starts with the directory's time: 20260131120000.123456Z#…
-CSN_TIME = re.compile(rb"[0-9]{14}(?:\.[0-9]+)?Z")
-GENERALIZED_TIME = "%Y%m%d%H%M%SZ"
+# Containers named in one search for their members; each is a clause of the filter.
+DNS_PER_SEARCH = 50
 
 
 class LdapSource:
@@ -62,6 +71,7 @@ class LdapSource:
         users: UserSearch,
         containers: Mapping[str, ContainerSearch],
         log_searches: bool = False,
+        change_detection: str = AUTO,
     ) -> None:
         if not users.base_dns:
             raise UsageError("there is no users DN to search; set users_dn")
@@ -70,8 +80,13 @@ class LdapSource:
         self._bases = distinct_bases(users.base_dns, users.scope)
         self._containers = dict(containers)
         self._log_searches = log_searches
+        self._change_detection = change_detection
+        self._searches = sync_searches(users, self._containers)
+        self._detection: Detection | None = None
         self._idle: list[Connection] = []
         self.url = ""
+        # What was asked of the directory through this source.
+        self.traffic = Traffic()
 
     def __enter__(self) -> Self:
         self.open()
@@ -110,7 +125,9 @@ class LdapSource:
             else:
                 return connection
         connection = Connection.open(
-            self._options, on_search=_log_search if self._log_searches else None
+            self._options,
+            on_search=_log_search if self._log_searches else None,
+            traffic=self.traffic,
         )
         self.url = connection.url
         return connection
@@ -136,35 +153,105 @@ class LdapSource:
         return self._listing(mapper, (self._container(mapper).request(),))
 
     def ground(self) -> str:
-        """Return a hash of everything that a watermark silently relies on.
-
-        It differs when another directory answers or the same one was rebuilt, when one of Active
-        Directory's domain controllers stands in for another (its stamps are its own) or was
-        restored, and when base, scope, filter, bind DN or attributes were changed. It is the same
-        after a restart, an upgrade, a new address and for every replica of a directory.
-
-        A directory is told by the entry at the root of the users' naming context: its unique id
-        and creation time are replicated and come anew with a rebuilt tree. An account that may not
-        read that entry is served by the users DN's own.
-        """
+        """Return a hash of everything that a watermark silently relies on (see ``ground``)."""
         with self._borrowed() as connection:
             return self._ground(connection, connection.root_dse())
+
+    def detection(self) -> Detection:
+        """Return how changes are found here and why; asked once in the life of a source.
+
+        Raises:
+            UsageError: What the configuration demands cannot be used.
+
+        """
+        if self._detection is None:
+            # What needs no directory is told without one.
+            check_setting(self._change_detection, self._users.uuid_attribute)
+            with self._borrowed() as connection:
+                self._detection = choose(
+                    self._change_detection,
+                    connection,
+                    connection.root_dse(),
+                    self._users,
+                    self._searches,
+                )
+        return self._detection
 
     def watermark(self) -> Watermark:
         """Read how far the directory has come; call it before the search.
 
-        The time is the directory's own, as GeneralizedTime in whole seconds of UTC that a filter
-        can take: ``currentTime`` (Active Directory), else the newest ``contextCSN`` of the users'
-        naming context (OpenLDAP with syncprov). Where a server has neither the value is empty, and
-        the newest modification stamp that the listing brings is all that is known.
+        Its kind is that of ``detection``. By ``modify_timestamp`` the value is the directory's own
+        time, as GeneralizedTime in whole seconds of UTC that a filter can take: ``currentTime``
+        (Active Directory), else the newest ``contextCSN`` of the users' naming context (OpenLDAP
+        with syncprov), else empty. By ``syncrepl`` it is a cookie for each search.
         """
+        kind = self.detection().kind
         with self._borrowed() as connection:
             root_dse = connection.root_dse()
             return Watermark(
-                kind="modify_timestamp",
-                value=self._clock(connection, root_dse),
+                kind=kind,
+                value=beginning(connection, root_dse, self._searches).text
+                if kind == syncrepl.KIND
+                else read_time(connection, root_dse, self._bases),
                 ground=self._ground(connection, root_dse),
             )
+
+    def changes(self, since: Watermark) -> Changes:
+        """Return what changed since a watermark; the new one is read before anything is asked.
+
+        Raises:
+            ChangesUnavailable: A full sync is needed; also while a listing is read.
+
+        """
+        kind = self.detection().kind
+        if since.kind != kind:
+            raise ChangesUnavailable(
+                "detection", f"changes were told by {since.kind} and are now told by {kind}"
+            )
+        with self._borrowed() as connection:
+            root_dse = connection.root_dse()
+            ground = self._ground(connection, root_dse)
+            if kind == syncrepl.KIND:
+                return SyncChanges(
+                    connections=self,
+                    searches=self._searches,
+                    standing=resumed(connection, root_dse, self._searches, since.value),
+                    ground=ground,
+                    trust_absence=detect(root_dse) == "openldap",
+                )
+            return StampChanges(
+                connections=self,
+                users=self._users,
+                container=self._container,
+                since=since.value,
+                now=Watermark(kind, read_time(connection, root_dse, self._bases), ground),
+            )
+
+    def members_of(self, mapper: str, dns: Sequence[str]) -> ChainedListing:
+        """List the people whose own entries name one of these containers of a mapper.
+
+        Somebody who is in many of them may come more than once.
+
+        Raises:
+            NotFound: No such mapper.
+            UsageError: The mapper is not told by the people's own entries.
+
+        """
+        attribute = self._container(mapper).member_of_attribute
+        if attribute is None:
+            raise UsageError(f"{mapper} takes members from its own entries, not from the people's")
+        named = [
+            filters.or_(*(filters.equal(attribute, name) for name in names))
+            for names in batched(dns, DNS_PER_SEARCH)
+        ]
+        return self._listing(
+            "users",
+            [
+                replace(request, filter=filters.and_(request.filter, any_of_them))
+                for any_of_them in named
+                for request in self._users.requests()
+            ],
+        )
 
     def locate(self, persons: Sequence[tuple[str, str]]) -> dict[str, Located]:
         """Tell where each ``(external id, last known DN)`` went.
@@ -203,18 +290,30 @@ class LdapSource:
             DirectoryError: The directory did not answer in full.
 
         """
-        search = self._container(mapper)
+        return self._named(self._container(mapper).request(), dns, mapper)
+
+    def read_people(self, dns: Sequence[str]) -> list[bytes]:
+        """Return the named people as a listing would, without those that it would not have.
+
+        Raises:
+            DirectoryError: The directory did not answer in full.
+
+        """
+        reached = [name for name in dns if self._reaches(name)]
+        return self._named(self._users.requests()[0], reached, "users")
+
+    def _reaches(self, name: str) -> bool:
+        try:
+            return any(in_scope(name, base_dn, self._users.scope) for base_dn in self._bases)
+        except ValueError:
+            return False
+
+    def _named(self, search: SearchRequest, dns: Sequence[str], source: str) -> list[bytes]:
         found: list[bytes] = []
         with self._borrowed() as connection:
             for base_dn in dns:
-                request = SearchRequest(
-                    base_dn=base_dn,
-                    scope=Scope.BASE,
-                    filter=search.filter,
-                    attributes=search.attributes,
-                    page_size=None,
-                )
-                listing = connection.listing(request, mapper)
+                request = replace(search, base_dn=base_dn, scope=Scope.BASE, page_size=None)
+                listing = connection.listing(request, source)
                 try:
                     found.extend(raw for page in listing for raw in page)
                 except SearchRejected as error:
@@ -257,82 +356,14 @@ class LdapSource:
             raise NotFound(f"no mapper {mapper!r} imports roles; there are: {known}") from None
 
     def _ground(self, connection: Connection, root_dse: Entry) -> str:
-        users = self._users
-        parts: list[object] = [
-            *self._births(connection, root_dse),
-            *self._domain_controller(connection, root_dse),
-            normalized(self._options.bind_dn or ""),
-            sorted(normalized(base_dn) for base_dn in self._bases),
-            (users.scope, users.filter, users.uuid_attribute.lower()),
-            sorted({attribute.lower() for attribute in users.attributes}),
-        ]
-        for mapper, search in sorted(self._containers.items()):
-            names = sorted({attribute.lower() for attribute in search.attributes})
-            parts.append((mapper, normalized(search.base_dn), search.scope, search.filter, names))
-        return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
-
-    def _births(self, connection: Connection, root_dse: Entry) -> Iterator[object]:
-        """Yield what identifies the directory that holds each users DN."""
-        for base_dn in self._bases:
-            for name in (naming_context(root_dse, base_dn), base_dn):
-                entry = _read(connection, name, BIRTH_ATTRIBUTES)
-                births = (
-                    [entry.values(attribute) for attribute in BIRTH_ATTRIBUTES] if entry else []
-                )
-                if any(births):
-                    yield births
-                    break
-
-    def _domain_controller(self, connection: Connection, root_dse: Entry) -> Iterator[object]:
-        """Yield which of Active Directory's domain controllers answers, and its incarnation."""
-        for value in root_dse.values("dsServiceName"):
-            name = value.decode("utf-8", "replace")
-            settings = _read(connection, name, ("invocationId",))
-            yield normalized(name), settings.values("invocationId") if settings else []
-
-    def _clock(self, connection: Connection, root_dse: Entry) -> str:
-        stamps = root_dse.values("currentTime")
-        if not stamps:
-            contexts = {naming_context(root_dse, base_dn) for base_dn in self._bases}
-            entries = [_read(connection, name, ("contextCSN",)) for name in sorted(contexts)]
-            sequence_numbers = [
-                csn for entry in entries if entry for csn in entry.values("contextCSN")
-            ]
-            stamps = [found[0] for csn in sequence_numbers if (found := CSN_TIME.match(csn))]
-        try:
-            newest = max(decode_generalized_time(stamp) for stamp in stamps)
-        except (ValueError, DecodeError):
-            return ""
-        return newest.astimezone(UTC).strftime(GENERALIZED_TIME)
+        return ground(
+            connection,
+            root_dse,
+            bind_dn=self._options.bind_dn,
+            users=self._users,
+            containers=self._containers,
+        )
 
 
 def _log_search(command: str) -> None:
     logger.info("%s", command, extra={"action": "search"})
-
-
-def naming_context(root_dse: Entry, base_dn: str) -> str:
-    """Return the naming context that holds a base; the base itself when the server names none."""
-    names = [value.decode("utf-8", "replace") for value in root_dse.values("namingContexts")]
-    wanted = dn.normalize(base_dn)
-    around = [
-        name
-        for name in names
-        if name and (dn.normalize(name) == wanted or dn.is_below(base_dn, name))
-    ]
-    return max(around, key=len, default=base_dn)
-
-
-def _read(connection: Connection, name: str, attributes: tuple[str, ...]) -> Entry | None:
-    """Return an entry if the account may read it."""
-    request = SearchRequest(
-        base_dn=name,
-        scope=Scope.BASE,
-        filter=EVERYTHING,
-        attributes=attributes,
-        page_size=None,
-    )
-    try:
-        entries = connection.search(request)
-    except SearchRejected:
-        return None
-    return entries[0] if entries else None

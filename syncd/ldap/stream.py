@@ -17,8 +17,11 @@ from syncd.errors import DirectoryUnavailable, cut
 from syncd.ldap import messages, results
 from syncd.ldap.ber import Malformed
 from syncd.ldap.buffer import Batch, MessageBuffer
+from syncd.ldap.traffic import ABANDONED, LOST, SEARCH, Traffic, result_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import ldap3
 
     from syncd.ldap.messages import Control, Result
@@ -45,11 +48,13 @@ class StreamStrategy(SyncStrategy):
         super().__init__(connection)
         self._buffer = MessageBuffer()
         self._current: Exchange | None = None
+        self.traffic = Traffic()
 
     @classmethod
-    def install(cls, connection: ldap3.Connection) -> StreamStrategy:
+    def install(cls, connection: ldap3.Connection, traffic: Traffic) -> StreamStrategy:
         """Put a strategy of this kind under ``connection``, which knows only ldap3's own."""
         strategy = cls(connection)
+        strategy.traffic = traffic
         connection.strategy = strategy
         connection.send = strategy.send
         connection.open = strategy.open
@@ -111,7 +116,13 @@ class StreamStrategy(SyncStrategy):
         """Send a search; what was still coming in is read to its end first."""
         if self._current is not None:
             self._current.settle()
-        self._current = Exchange(self, self.send_operation(operation, controls))
+        ended = self.traffic.begin(SEARCH)
+        try:
+            message_id = self.send_operation(operation, controls)
+        except ConnectionLost:
+            ended(LOST)
+            raise
+        self._current = Exchange(self, message_id, ended)
         return self._current
 
     def drop(self, exchange: Exchange) -> None:
@@ -202,12 +213,18 @@ class StreamStrategy(SyncStrategy):
 class Exchange:
     """One search on the wire and what has come back for it."""
 
-    __slots__ = ("_batch", "_message_id", "_strategy", "done")
+    __slots__ = ("_batch", "_ended", "_message_id", "_strategy", "done")
 
-    def __init__(self, strategy: StreamStrategy, message_id: int) -> None:
+    def __init__(
+        self,
+        strategy: StreamStrategy,
+        message_id: int,
+        ended: Callable[[str], None] | None = None,
+    ) -> None:
         self._strategy = strategy
         self._message_id = message_id
         self._batch = Batch()
+        self._ended = ended
         self.done: Result | None = None
 
     @property
@@ -223,8 +240,14 @@ class Exchange:
     def advance(self) -> Result | None:
         """Wait for more of the answer, unless it has ended; return its result once it has."""
         if self.done is None:
-            self._strategy.receive(self._message_id, self._batch)
+            try:
+                self._strategy.receive(self._message_id, self._batch)
+            except ConnectionLost as lost:
+                self._count(result_name(lost.result_code))
+                raise
             self.done = self._batch.done
+            if self.done is not None:
+                self._count(result_name(self.done.code))
         return self.done
 
     def settle(self) -> None:
@@ -236,4 +259,11 @@ class Exchange:
         """Tell the server that nobody waits any more (RFC 4511 section 4.11)."""
         if self.done is None and self._strategy.connection.socket is not None:
             self._strategy.drop(self)
+            self._count(ABANDONED)
             self._strategy.send_operation(messages.encode_abandon(self._message_id), ())
+
+    def _count(self, result: str) -> None:
+        """Count the search once, however often it is asked how it ended."""
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(result)

@@ -7,6 +7,7 @@ the socket is wrapped here, with a context of our own and OpenSSL's check of nam
 from __future__ import annotations
 
 import ssl
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import ldap3
@@ -60,6 +61,8 @@ class VerifiedTls(ldap3.Tls):
     def __init__(self, context: ssl.SSLContext) -> None:
         super().__init__(validate=ssl.CERT_REQUIRED)
         self._context = context
+        # Until when the certificate is valid that the server showed in the last handshake.
+        self.not_after: datetime | None = None
 
     def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = False) -> None:  # noqa: FBT001, FBT002 - ldap3's signature
         """Put TLS on the connection's socket; the handshake is always made at once."""
@@ -77,6 +80,7 @@ class VerifiedTls(ldap3.Tls):
             raise handshake_error(server.name, error) from error
         wrapped.settimeout(connection.receive_timeout)
         connection.socket = wrapped
+        self.not_after = not_after(wrapped)
 
     def _start_tls(self, connection: ldap3.Connection) -> bool:
         try:
@@ -85,6 +89,14 @@ class VerifiedTls(ldap3.Tls):
             connection.starting_tls = False
         connection.tls_started = True
         return True
+
+
+def not_after(protected: ssl.SSLSocket) -> datetime | None:
+    """Return until when the other side's certificate is valid."""
+    shown = (protected.getpeercert() or {}).get("notAfter")
+    if not isinstance(shown, str):
+        return None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(shown), tz=UTC)
 
 
 def handshake_error(url: str, error: Exception) -> DirectoryError:

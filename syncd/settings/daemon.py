@@ -119,6 +119,11 @@ class Sync(Section):
     searches_per_directory: Positive = Field(
         default=2, description="Searches that run at once against one directory, to spare it."
     )
+    drain: Duration = Field(
+        default=30,
+        examples=["30s"],
+        description="How long runs may still end by themselves on SIGTERM; then interrupted.",
+    )
 
 
 class Sessions(Section):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
-from syncd.settings.conflict import Conflict, conflict
-from syncd.settings.values import Count, Percent, Section
+from syncd.settings.values import Count, Percent, Period, Section
 
 # Percent of the organization's people (for members_per_group: of the group's members) and count.
 DEFAULT_LIMITS: MappingProxyType[str, tuple[float | None, int | None]] = MappingProxyType(
@@ -25,6 +23,7 @@ DEFAULT_LIMITS: MappingProxyType[str, tuple[float | None, int | None]] = Mapping
         "grant": (50, 5000),
         "revoke": (20, 1000),
         "members_per_group": (50, None),
+        "quarantine": (40, None),
     }
 )
 
@@ -69,9 +68,14 @@ class Limits(Section):
     on_exceed: Literal["hold_run", "hold_kind"] = Field(
         default="hold_run",
         description=(
-            "Hold the whole run; `hold_kind`, holding only the kind that is over its limit, is not "
-            "available in this version."
+            "Hold the whole run, or with `hold_kind` only the people whom the kind over its limit "
+            "concerns; the others are written."
         ),
+    )
+    approval_period: Period = Field(
+        default=604_800,
+        examples=["7d"],
+        description="How long a blocked plan waits for `syncd approve`; then it expires.",
     )
     create: Limited = _limit("create", "New people; no limit, as a first sync creates everybody.")
     update: Limited = _limit("update", "People with changed fields: a wrong mapper shows here.")
@@ -86,12 +90,7 @@ class Limits(Section):
     members_per_group: Limited = _limit(
         "members_per_group", "Members that one role or group loses, as a share of its members."
     )
-
-    def conflicts(self) -> Iterator[Conflict]:
-        """Yield what this version does not do."""
-        if self.on_exceed == "hold_kind":
-            yield conflict(
-                "on_exceed",
-                because="is hold_kind, which is not available in this version; "
-                "leave it at hold_run",
-            )
+    quarantine: Limited = _limit(
+        "quarantine",
+        "Entries that cannot be taken, as a share of the people: beyond it the run fails.",
+    )

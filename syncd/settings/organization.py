@@ -205,7 +205,6 @@ class OrganizationSettings(Section):
             yield from self._trust(self.ldap)
         if self.idp is not None:
             yield from (found.below("idp") for found in self.idp.conflicts())
-        yield from (found.below("limits") for found in self.limits.conflicts())
         yield from mapper_conflicts(self.mappers)
 
     def _trust(self, ldap: LdapSettings) -> Iterator[Conflict]:

@@ -6,6 +6,7 @@ next one believe it had seen more than it applied.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import (
@@ -26,7 +27,7 @@ from syncd.records import ListingOutcome, Quarantined, Verdict, Watermark
 from syncd.store import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
@@ -35,6 +36,10 @@ CT, MR = schema.containers, schema.membership_refs
 R, C, A = schema.stage_refs, schema.stage_containers, schema.stage_absent
 SEEN = schema.stage_seen
 I, IK = schema.identities, schema.identity_keys
+
+# How long an entry of the quarantine waits for its next try: doubled each time, at most a day.
+FIRST_RETRY = timedelta(minutes=5)
+LAST_RETRY = timedelta(days=1)
 
 # A second of SQLite's only write lock; on PostgreSQL nobody waits, and larger sets sort better.
 CONTAINERS_PER_TRANSACTION = {"sqlite": 100, "postgresql": 1000}
@@ -289,21 +294,24 @@ def write_quarantine(
     found: Sequence[Quarantined],
     outcomes: Sequence[ListingOutcome],
     now: datetime,
+    looked_at: Collection[tuple[str, str]] = (),
 ) -> None:
     """Keep who could not be taken; a complete listing releases those it did not find bad again.
 
-    A run for one person releases that person alone, because it looked at nobody else.
+    A run for one person or of the changed entries looked at few: it releases whom it wrote, and of
+    the (source, entry) that it ``looked_at`` again those that were not bad any more.
     """
     Q, RUNS = schema.quarantine, schema.runs
     complete = [outcome.source for outcome in outcomes if outcome.verdict is Verdict.COMPLETE]
-    if connection.scalar(select(RUNS.c.mode).where(RUNS.c.id == run_id)) == "user":
+    mode = connection.scalar(select(RUNS.c.mode).where(RUNS.c.id == run_id))
+    if mode in {"user", "changed"}:
         complete = []
-        taken = select(I.c.external_id).where(
-            I.c.organization_id == organization_id, I.c.run_id == run_id
+        taken = exists().where(
+            I.c.organization_id == organization_id,
+            I.c.external_id == Q.c.external_id,
+            I.c.run_id == run_id,
         )
-        connection.execute(
-            delete(Q).where(Q.c.organization_id == organization_id, Q.c.external_id.in_(taken))
-        )
+        connection.execute(delete(Q).where(Q.c.organization_id == organization_id, taken))
     was = {
         (row.source, row.entry): row
         for row in connection.execute(select(Q).where(Q.c.organization_id == organization_id))
@@ -314,6 +322,7 @@ def write_quarantine(
         shared = bad.reason == "duplicate_id"
         entry = bad.dn if shared else bad.external_id or bad.dn
         before = was.get((bad.source, entry))
+        attempts = before.attempts + 1 if before else 1
         rows[bad.source, entry] = {
             "organization_id": organization_id,
             "source": bad.source,
@@ -325,11 +334,12 @@ def write_quarantine(
             "detail": bad.detail,
             "first_seen": before.first_seen if before else now,
             "last_seen": now,
-            "attempts": before.attempts + 1 if before else 1,
+            "attempts": attempts,
             "username_key": bad.username_key,
             "run_id": run_id,
+            "next_retry": now + retry_after(attempts),
         }
-    stale = [key for key in was if key in rows or key[0] in complete]
+    stale = [key for key in was if key in rows or key[0] in complete or key in looked_at]
     for start in range(0, len(stale), 500):
         part = stale[start : start + 500]
         for source in {key[0] for key in part}:
@@ -343,6 +353,31 @@ def write_quarantine(
             )
     if rows:
         connection.execute(insert(Q), list(rows.values()))
+
+
+def retry_after(attempts: int) -> timedelta:
+    """Return how long an entry is left alone that could not be taken this many times."""
+    return min(FIRST_RETRY * (1 << min(attempts - 1, 20)), LAST_RETRY)
+
+
+def due_quarantine(
+    connection: Connection, organization_id: str, now: datetime, limit: int
+) -> list[tuple[str, str, str, str | None]]:
+    """Return (source, entry, DN, external id) of entries to be tried again, the longest due first.
+
+    At most ``limit`` of them. ``entry`` is by what the quarantine knows it.
+    """
+    Q = schema.quarantine
+    query = (
+        select(Q.c.source, Q.c.entry, Q.c.dn, Q.c.external_id)
+        .where(
+            Q.c.organization_id == organization_id,
+            or_(Q.c.next_retry.is_(None), Q.c.next_retry <= now),
+        )
+        .order_by(Q.c.next_retry.is_not(None), Q.c.next_retry, Q.c.source, Q.c.entry)
+        .limit(limit)
+    )
+    return [(source, entry, dn, key) for source, entry, dn, key in connection.execute(query)]
 
 
 def clear_stage(connection: Connection, run_id: int) -> None:

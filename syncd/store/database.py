@@ -135,13 +135,16 @@ class Database:
         )
         # As on SQLite, whoever holds a lock for ever must not hold a sync for ever. An operator may
         # set another one: ?options=-c%20lock_timeout=SECONDSs.
-        if "lock_timeout" not in str(url.query.get("options", "")):
+        timeout = "lock_timeout" not in str(url.query.get("options", ""))
 
-            @event.listens_for(engine, "connect")
-            def connect(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
-                connection.autocommit = True
+        @event.listens_for(engine, "connect")
+        def connect(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
+            connection.autocommit = True
+            # Compiling a plan's statements takes longer than running them.
+            connection.execute("SET jit = off")
+            if timeout:
                 connection.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_SECONDS}s'")
-                connection.autocommit = False
+            connection.autocommit = False
 
         return engine.execution_options(schema_translate_map={schema.STAGE: None})
 
@@ -281,7 +284,8 @@ class Database:
 def _is_connection_loss(error: BaseException) -> bool:
     import psycopg  # noqa: PLC0415 - only a PostgreSQL store pays for the driver
 
-    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    silent = psycopg.errors.IdleInTransactionSessionTimeout
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | silent)
 
 
 def driver(connection: Connection) -> Any:  # noqa: ANN401 - the DBAPI's own connection

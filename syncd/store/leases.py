@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 L = schema.leases
 LEASE_SECONDS = 30
 HEARTBEAT_SECONDS = 8
+# A batch that says nothing for so long is rolled back by the server: a stopped process must not
+# keep the row from those who take over once the lease has run out.
+SILENCE_SECONDS = 20
 
 
 class Lease:
@@ -101,6 +104,10 @@ class Lease:
 
     def hold(self, connection: Connection) -> None:
         """Make sure, inside a write transaction, that the lease is still ours until its end."""
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(
+                f"SET LOCAL idle_in_transaction_session_timeout = '{SILENCE_SECONDS}s'"
+            )
         held = connection.execute(
             select(L.c.token)
             .where(L.c.organization_id == self.organization_id, L.c.token == self.token)

@@ -41,7 +41,8 @@ def upgrade(database: Database) -> dict[str, Any]:
         if before is None:
             _seed(connection)
     if database.stage_path is not None:
-        with database.stage() as connection:
+        # Locked from the beginning: whoever has looked and then finds the file changed would fail.
+        with database.write() as connection:
             schema.stage_metadata.create_all(connection)
     return {"from": before, "to": known[-1], "applied": applied}
 

@@ -16,6 +16,7 @@ from syncd.errors import ConstraintViolated
 from syncd.records import fold
 from syncd.store import runs, schema
 from syncd.store.leases import clock, is_held
+from syncd.store.waiting import is_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 U, I, X = schema.users, schema.identities, schema.restrictions
 G, ROLES, Q, RUNS = schema.grants, schema.roles, schema.quarantine, schema.runs
 CT, MR = schema.containers, schema.membership_refs
+T = schema.schedules
 ORG = schema.organizations
 DEFAULT_ROLE = "User"
 PAGE = 1_000
@@ -322,6 +324,7 @@ class People:
                 "first_seen": iso(row.first_seen),
                 "last_seen": iso(row.last_seen),
                 "attempts": row.attempts,
+                "next_retry": iso(row.next_retry),
             }
             for row in rows
         ]
@@ -365,7 +368,7 @@ class People:
         return [run_shape(row) for row in rows]
 
     def status(self) -> dict[str, Any]:
-        """Return counts, the last run, blocked plans, the lease and the quarantine."""
+        """Return counts, last and next runs, blocked plans, the lease and the quarantine."""
         L = schema.leases
         with self.database.read() as connection:
             users: dict[bool, int] = {
@@ -389,24 +392,31 @@ class People:
                 .order_by(RUNS.c.id.desc())
                 .limit(1)
             ).one_or_none()
+            now = clock(connection)
             blocked = connection.execute(
                 select(RUNS)
-                .where(RUNS.c.organization_id == self.organization_id, RUNS.c.status == "blocked")
+                .where(RUNS.c.organization_id == self.organization_id, is_waiting(now))
                 .order_by(RUNS.c.id)
+            ).all()
+            modes = connection.execute(
+                select(T).where(T.c.organization_id == self.organization_id).order_by(T.c.mode)
             ).all()
             lease = connection.execute(
                 select(L).where(L.c.organization_id == self.organization_id)
             ).one_or_none()
-            now = clock(connection)
             if lease is not None and not is_held(connection, lease, now):
                 lease = None
         return {
             "last_run": run_shape(last) if last else None,
-            "next": None,
+            "next": {row.mode: iso(row.next_due) for row in modes if row.next_due} or None,
+            "last_attempt": {row.mode: iso(row.last_attempt_at) for row in modes},
+            "last_success": {row.mode: iso(row.last_success_at) for row in modes},
+            "failures": {row.mode: row.failures for row in modes},
             "blocked_plans": [
                 {
                     "run": runs.run_name(row.id),
                     "since": iso(row.finished_at),
+                    "expires": iso(row.expires_at),
                     "reasons": json.loads(row.reasons or "[]"),
                 }
                 for row in blocked

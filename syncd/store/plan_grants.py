@@ -13,6 +13,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    union,
     union_all,
     update,
 )
@@ -27,7 +28,7 @@ from syncd.store.plan_scope import (
 from syncd.store.staging import allocate
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import ColumnElement, Connection, Select, Subquery
 
     from syncd.store.database import Database
 
@@ -91,7 +92,8 @@ def plan_grants(database: Database, connection: Connection, scope: PlanScope) ->
     if not scope.mappers:
         return
     roles = _stage_roles(connection, scope)
-    database.analyze(connection, SR)
+    # SQLite takes keys that it never looked at for ten, and would begin with everybody's.
+    database.analyze(connection, SR, *((IK,) if database.dialect == "sqlite" else ()))
     G = schema.grants
     columns = ["run_id", "user_id", "role_id", "mapper", "granted"]
     owned = and_(G.c.organization_id == scope.organization_id, G.c.source.in_(scope.mappers))
@@ -130,70 +132,75 @@ def plan_grants(database: Database, connection: Connection, scope: PlanScope) ->
 
 
 def _revocations(scope: PlanScope) -> Select[tuple[int, int, int, str, bool]]:
-    G = schema.grants
-    return (
-        select(
-            literal(scope.run_id),
-            G.c.user_id,
-            G.c.role_id,
-            G.c.source,
-            literal(False),
-        )
-        .join(U, U.c.id == G.c.user_id)
-        .where(
-            _undesired(scope),
-            G.c.source.in_(scope.revoking),
-            ~_protected(scope, G.c.user_id),
-        )
+    held = _held(scope)
+    return select(
+        literal(scope.run_id),
+        held.c.user_id,
+        held.c.role_id,
+        held.c.source,
+        literal(False),
+    ).where(
+        _undesired(scope, held),
+        held.c.source.in_(scope.revoking),
+        ~_protected(scope, held.c.user_id),
     )
 
 
 def _mark_withheld(connection: Connection, scope: PlanScope) -> None:
     """Mark those who keep a role for now although the directory does not give it to them."""
-    G = schema.grants
     guarded = select(M.c.user_id).where(M.c.run_id == scope.run_id, M.c.mark == "protected")
     if set(scope.mappers) <= set(scope.revoking) and not connection.scalar(guarded.limit(1)):
         return
+    held = _held(scope)
     query = (
-        select(literal(scope.run_id), G.c.user_id, literal(WITHHELD))
-        .join(U, U.c.id == G.c.user_id)
+        select(literal(scope.run_id), held.c.user_id, literal(WITHHELD))
         .where(
-            _undesired(scope),
-            or_(G.c.source.not_in(scope.revoking), _protected(scope, G.c.user_id)),
+            _undesired(scope, held),
+            or_(held.c.source.not_in(scope.revoking), _protected(scope, held.c.user_id)),
         )
         .distinct()
     )
     connection.execute(insert(M).from_select(["run_id", "user_id", "mark"], query))
 
 
-def _undesired(scope: PlanScope) -> ColumnElement[bool]:
-    """Return what tells the grants that the directory does not give, of all that this run saw."""
+def _held(scope: PlanScope) -> Subquery:
+    """Return the grants that this run bears on: by its people and by its roles.
+
+    Two selects and not one with OR, for which a database would look at everybody's grants.
+    """
     G = schema.grants
+    owned = and_(G.c.organization_id == scope.organization_id, G.c.source.in_(scope.mappers))
+    # Somebody who comes back is of the stage and not living yet.
+    of_people = (
+        select(G.c.user_id, G.c.role_id, G.c.source)
+        .join(S, S.c.user_id == G.c.user_id)
+        .where(S.c.run_id == scope.run_id, owned)
+    )
+    of_roles = (
+        select(G.c.user_id, G.c.role_id, G.c.source)
+        .join(SR, SR.c.role_id == G.c.role_id)
+        .join(U, U.c.id == G.c.user_id)
+        .where(SR.c.run_id == scope.run_id, owned, U.c.living)
+    )
+    return union(of_people, of_roles).subquery("held")
+
+
+def _undesired(scope: PlanScope, held: Subquery) -> ColumnElement[bool]:
+    """Return what tells the grants that the directory does not give, of all that this run saw."""
     desired = exists().where(
         D.c.run_id == scope.run_id,
-        D.c.user_id == G.c.user_id,
-        D.c.role_id == G.c.role_id,
-        D.c.mapper == G.c.source,
+        D.c.user_id == held.c.user_id,
+        D.c.role_id == held.c.role_id,
+        D.c.mapper == held.c.source,
     )
     # A container whose members were not read whole takes nobody's role away.
     torn = exists().where(
         C.c.run_id == scope.run_id,
-        C.c.mapper == G.c.source,
-        C.c.role_id == G.c.role_id,
+        C.c.mapper == held.c.source,
+        C.c.role_id == held.c.role_id,
         ~C.c.whole,
     )
-    return and_(
-        G.c.organization_id == scope.organization_id,
-        G.c.source.in_(scope.mappers),
-        # Somebody who comes back is of the stage and not living yet.
-        or_(
-            _staged(scope, G.c.user_id),
-            and_(U.c.living, G.c.role_id.in_(_affected_roles(scope))),
-        ),
-        ~desired,
-        ~_gone(scope, G.c.user_id),
-        ~torn,
-    )
+    return and_(~desired, ~_gone(scope, held.c.user_id), ~torn)
 
 
 def _protected(scope: PlanScope, user_id: ColumnElement[int]) -> ColumnElement[bool]:

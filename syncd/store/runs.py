@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, insert, literal, select, update
+from sqlalchemy import and_, func, insert, literal, select, update
 
-from syncd.store import schema
+from syncd.errors import PlanNotApprovable
+from syncd.store import schedules, schema, waiting
 from syncd.store.kinds import Kind
 from syncd.store.leases import clock
 from syncd.store.staging import allocate
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
-    from datetime import datetime
 
     from sqlalchemy import Connection
 
@@ -87,9 +87,13 @@ def run_number(name: str) -> int | None:
 
 
 def begin(database: Database, organization_id: str, mode: str, *, dry: bool) -> int:
-    """Write a new run down; runs that were killed while collecting are marked as interrupted."""
+    """Write a new run down; runs that were killed while collecting are marked as interrupted.
+
+    Plans that have waited too long end here, too.
+    """
     with database.write() as connection:
         now = clock(connection)
+        expired = waiting.expire(connection, organization_id, now)
         connection.execute(
             update(RUNS)
             .where(RUNS.c.organization_id == organization_id, RUNS.c.status == "running")
@@ -106,7 +110,22 @@ def begin(database: Database, organization_id: str, mode: str, *, dry: bool) -> 
                 dry=dry,
             )
         )
+        if not dry and mode in schedules.MODES:
+            schedules.attempted(connection, organization_id, (mode,), now)
+    waiting.forget_plans(database, expired)
     return run_id
+
+
+def require_applicable(connection: Connection, run_id: int) -> None:
+    """Make sure that a plan may still be applied, and lock it until the transaction's end."""
+    query = select(RUNS.c.status).where(RUNS.c.id == run_id).with_for_update()
+    status = connection.scalar(query)
+    if status not in {"running", "blocked"}:
+        message = (
+            f"run {run_name(run_id)} is {status} by now, and nothing of it was applied; see "
+            "`syncd status` for the plans that wait"
+        )
+        raise PlanNotApprovable(message)
 
 
 def set_status(connection: Connection, run_id: int, status: str, **values: object) -> None:
@@ -167,7 +186,7 @@ def movers(connection: Connection, run_id: int) -> int:
     query = (
         select(func.coalesce(func.max(P.c.number), 0))
         .join(marks, and_(marks.c.run_id == P.c.run_id, marks.c.user_id == P.c.user_id))
-        .where(P.c.run_id == run_id, marks.c.mark == "mover")
+        .where(P.c.run_id == run_id, P.c.state == "planned", marks.c.mark == "mover")
     )
     return int(connection.execute(query).scalar_one())
 
@@ -183,6 +202,8 @@ def counts(connection: Connection, run_id: int, last: int | None = None) -> Plan
     query = select(P.c.kinds, P.c.state, func.count()).where(counted).group_by(P.c.kinds, P.c.state)
     for value, state, count in connection.execute(query):
         kinds = Kind(value)
+        if state == "held":
+            continue
         if state != "planned":
             conflicts += count
             continue
@@ -293,7 +314,9 @@ def _changes_of(kind: Kind, row: Mapping[Any, Any]) -> Iterator[dict[str, Any]]:
         "new": None,
         "cause": row["cause"],
     }
-    if row["state"] != "planned":
+    if row["state"] == "held":
+        base["cause"] = f"held for approval: {row['cause'] or 'over its limit'}"
+    elif row["state"] != "planned":
         base["cause"] = "left out: the person changed since the plan was made"
     if kind not in FIELDS:
         if kind is Kind.DISABLE:
@@ -359,22 +382,3 @@ def _grant_changes(
                 "new": role if granted else None,
                 "cause": f"mapper {mapper}",
             }
-
-
-def supersede(connection: Connection, organization_id: str, but: int, now: datetime) -> list[int]:
-    """End the blocked plans that a newer run has made out of date."""
-    query = select(RUNS.c.id).where(
-        RUNS.c.organization_id == organization_id, RUNS.c.status == "blocked", RUNS.c.id != but
-    )
-    old = list(connection.scalars(query))
-    if old:
-        connection.execute(
-            update(RUNS).where(RUNS.c.id.in_(old)).values(status="superseded", finished_at=now)
-        )
-    return old
-
-
-def forget_plan(connection: Connection, run_id: int) -> None:
-    """Drop the rows of a plan that nobody can apply any more."""
-    for table in (P, PG, PR, schema.plan_keys):
-        connection.execute(delete(table).where(table.c.run_id == run_id))

@@ -299,9 +299,13 @@ runs = Table(
     Column("change_set_id", BigInteger),
     Column("reasons", Text),
     Column("report", Text),
-    # Of a plan that waits: how far the directory had been read for it, stored when it is approved.
+    # Of a plan that waits: how far the directory had been read for it, stored when it is approved;
+    # what it would change, to tell a newer plan that would change the same; how long it waits.
     Column("watermark", Text),
+    Column("plan_digest", LargeBinary),
+    Column("expires_at", UtcTime),
     Index(None, "organization_id", "id"),
+    Index("ix_runs_status", "organization_id", "status"),
 )
 
 plan_people = Table(
@@ -428,6 +432,8 @@ quarantine = Table(
     Column("attempts", Integer, nullable=False),
     Column("username_key", Text),
     Column("run_id", BigInteger, nullable=False),
+    # When a run of changed entries reads it again; null is at once.
+    Column("next_retry", UtcTime),
     PrimaryKeyConstraint("organization_id", "source", "entry"),
 )
 
@@ -459,6 +465,24 @@ leases = Table(
     Column("expires_at", UtcTime, nullable=False),
     # Makes the token a key: PostgreSQL's FOR KEY SHARE then holds a takeover off, not a heartbeat.
     Index("uq_leases_token", "organization_id", "token", unique=True),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    # full | changed
+    Column("mode", Text, nullable=False),
+    # Null while nobody schedules it: then the row only tells of syncs that were started by hand.
+    Column("next_due", UtcTime),
+    # Attempts in a row that did not succeed.
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("last_attempt_at", UtcTime),
+    Column("last_success_at", UtcTime),
+    # Which replica runs it now, and until when it is not due again should that one die.
+    Column("claimed_by", Text),
+    Column("claimed_until", UtcTime),
+    PrimaryKeyConstraint("organization_id", "mode"),
 )
 
 allocators = Table(

@@ -33,12 +33,7 @@ class StoredPerson(NamedTuple):
     user_id: int
     fingerprint: bytes
     living: bool
-
-
-class StoredContainer(NamedTuple):
-    """What a comparison needs of a stored container."""
-
-    container_key: bytes
+    # Of the raw entry; None when it has to be read anew.
     digest: int | None
 
 
@@ -155,7 +150,11 @@ def _stored_people(
     identities, users = schema.identities, schema.users
     query = (
         select(
-            identities.c.external_id, identities.c.user_id, identities.c.fingerprint, users.c.living
+            identities.c.external_id,
+            identities.c.user_id,
+            identities.c.fingerprint,
+            users.c.living,
+            identities.c.digest,
         )
         .join(users, users.c.id == identities.c.user_id)
         .where(
@@ -165,7 +164,7 @@ def _stored_people(
         )
     )
     return {
-        row[0]: StoredPerson(row[1], bytes(row[2]), bool(row[3]))
+        row[0]: StoredPerson(row[1], bytes(row[2]), bool(row[3]), row[4])
         for row in connection.execute(query)
     }
 

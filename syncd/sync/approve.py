@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncd.errors import MappingError
 from syncd.records import Whereabouts
-from syncd.sync.collect import fingerprint_of
+from syncd.sync.collected import fingerprint_of
 from syncd.sync.report import make_report
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def approve(run: SyncRun, run_id: int, actor: str) -> dict[str, Any]:
     store = run.store
     started = time.perf_counter()
     with store.lease:
+        store.release_held(run_id)
         stale = _stale_people(run, run_id)
         stale_mappers = _stale_mappers(run, run_id)
         dropped = sum(store.drop_grants(run_id, mapper) for mapper in stale_mappers)
@@ -118,6 +119,9 @@ def _holds(run: SyncRun, row: PlanRow, located: Mapping[str, Located]) -> bool:
 def _stale_mappers(run: SyncRun, run_id: int) -> list[str]:
     """Return the mappers of which a container that the plan rests on has changed."""
     by_mapper: dict[str, dict[str, int | None]] = {}
+    back = _back_again(run, run_id)
+    for mapper in back:
+        by_mapper[mapper] = {}
     for mapper, dn, digest in run.store.staged_containers(run_id):
         by_mapper.setdefault(mapper, {})[dn] = digest
     organization_key = run.store.digest_key()
@@ -129,9 +133,25 @@ def _stale_mappers(run: SyncRun, run_id: int) -> list[str]:
         fingerprint = run.containers[mapper].fingerprint
         key = blake2b(fingerprint.encode(), key=organization_key, digest_size=32).digest()
         raws = run.directory.read_containers(mapper, list(digests))
-        if _digests(raws, key) != {digest for digest in digests.values() if digest is not None}:
+        if mapper in back or _digests(raws, key) != {
+            digest for digest in digests.values() if digest is not None
+        }:
             stale.append(mapper)
     return stale
+
+
+def _back_again(run: SyncRun, run_id: int) -> set[str]:
+    """Return the mappers of which a container is there that the plan takes for gone."""
+    gone: dict[str, dict[bytes, str]] = {}
+    for mapper, key, dn in run.store.absent_containers(run_id):
+        gone.setdefault(mapper, {})[key] = dn
+    back = set()
+    for mapper, dns in gone.items():
+        mapping = run.containers.get(mapper)
+        raws = run.directory.read_containers(mapper, list(dns.values())) if mapping else []
+        if mapping and any(mapping.key_of(run.decode(raw)) in dns for raw in raws):
+            back.add(mapper)
+    return back
 
 
 def _digests(raws: Sequence[bytes], key: bytes) -> set[int]:

@@ -9,13 +9,12 @@ which only they moved is unchanged too.
 from __future__ import annotations
 
 import time
-from array import array
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeAlias
 
 from syncd.errors import MappingError, cut
 from syncd.records import Quarantined, Whereabouts, fold
+from syncd.sync.collected import USERS, Collected, fingerprint_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
         Decode,
         Directory,
         Listing,
-        NameConflict,
         Progress,
         Store,
         UserMapping,
@@ -35,78 +33,12 @@ if TYPE_CHECKING:
 # A changed container: its number in the run, the record, the role's name key, the digest.
 StagedContainer: TypeAlias = "tuple[int, ContainerRecord, str, int | None]"
 
-USERS = "users"
 STAGE_ROWS = 2_000
 # A container's members are staged with it, so fewer of them make a full load.
 STAGE_MEMBERS = 20_000
 MOST_QUARANTINED = 10_000
 # Beyond this many absent people a lookup one by one tells nothing that a person need not judge.
 MOST_LOCATED = 2_000
-
-
-@dataclass(slots=True)
-class Collected:
-    """What a run has read so far."""
-
-    seconds: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("directory", "map", "stage", "plan", "apply"), 0.0)
-    )
-    outcomes: list[ListingOutcome] = field(default_factory=list)
-    quarantined: list[Quarantined] = field(default_factory=list)
-    bad: int = 0
-    # Entries of which not even the name could be read: they may be anybody.
-    unnamed: int = 0
-    read: int = 0
-    unchanged: int = 0
-    known: array[int] = field(default_factory=lambda: array("q"))
-    containers: int = 0
-
-    def reject_conflicts(self, conflicts: Sequence[NameConflict]) -> None:
-        """Put people into quarantine whose name or id somebody else has."""
-        for conflict in conflicts:
-            self.bad += 1
-            self.quarantined.append(
-                Quarantined(
-                    source=USERS,
-                    reason=conflict.reason,
-                    dn=conflict.dn,
-                    external_id=conflict.external_id,
-                    attribute=None,
-                    detail=CONFLICTS[conflict.reason].format(username=conflict.username),
-                    username_key=conflict.username_key,
-                )
-            )
-
-
-CONFLICTS = {
-    "duplicate_username": "the username {username} is wanted by several entries and nobody has it",
-    "username_taken": "the username {username} belongs to somebody else",
-    "duplicate_id": "several entries have the same id; {username} is one of them",
-}
-
-
-def fingerprint_of(record: UserRecord) -> bytes:
-    """Return the 16-byte hash of everything in a record but the source's timestamps.
-
-    NUL stands in no mapped text, so it separates the fields, and SOH marks the absent ones.
-    """
-    parts = [
-        "\x01" if part is None else part
-        for part in (
-            record.dn,
-            record.username,
-            record.email,
-            record.first_name,
-            record.last_name,
-            record.attributes,
-            record.disabled,
-            "1" if record.email_verified else "0",
-        )
-    ]
-    if record.member_keys or record.memberships:
-        parts += [f"{name}={key.hex()}" for name, key in sorted(record.member_keys)]
-        parts += sorted(f"{mapper}\x02{key.hex()}" for mapper, key, _ in record.memberships)
-    return blake2b("\x00".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class Collector:
@@ -131,6 +63,11 @@ class Collector:
         self.gone_containers: list[bytes] = []
         self.known_containers = 0
         self._unseen: list[int] = []
+        # Of the entries that were read one by one: id and DN; and the ids of the bad ones.
+        self.read_ids: dict[str, str] = {}
+        self.bad_ids: set[str] = set()
+        # By mapper, the keys and DNs of the containers that were read one by one.
+        self._found: dict[str, dict[bytes, str]] = {}
 
     def _reject(
         self, source: str, error: MappingError, entry: Entry | None, mapping: object
@@ -149,6 +86,8 @@ class Collector:
             identify = getattr(mapping, "identify", None)
             if identify is not None:
                 external_id, username_key = identify(entry)
+        if external_id is not None:
+            self.bad_ids.add(external_id)
         collected.quarantined.append(
             Quarantined(
                 source=source,
@@ -171,7 +110,8 @@ class Collector:
     ) -> ListingOutcome:
         """Collect the people; return how their listing ended.
 
-        ``alone`` says that these few are not compared with everybody's digests.
+        ``alone`` says that these few are not compared with everybody's digests, and that
+        ``settle_people`` follows when all of them are read.
         """
         collected, seconds = self.collected, self.collected.seconds
         clock = time.perf_counter
@@ -193,13 +133,15 @@ class Collector:
             collected.unchanged = digests.seen
             seconds["map"] += clock() - arrived
             if len(changed) >= STAGE_ROWS:
-                self._people(changed, mapping)
+                self._people(changed, mapping, alone=alone)
                 changed.clear()
             self._progress(USERS, collected.read, None)
             started = clock()
         seconds["directory"] += clock() - started
         if changed:
-            self._people(changed, mapping)
+            self._people(changed, mapping, alone=alone)
+        if alone:
+            return listing.outcome
         started = clock()
         # Somebody whose entry was seen unchanged cannot be another, changed entry as well.
         twice = digests.seen_among(set(collected.known) if digests.seen else set())
@@ -207,13 +149,21 @@ class Collector:
             collected.reject_conflicts(
                 self._store.unstage(self._run_id, sorted(twice), "duplicate_id")
             )
-        collected.reject_conflicts(self._store.drop_duplicates(self._run_id))
         self._unseen = digests.unseen()
         seconds["stage"] += clock() - started
+        self.settle_people()
         collected.outcomes.append(listing.outcome)
         return listing.outcome
 
-    def _people(self, raws: Sequence[tuple[bytes, int]], mapping: UserMapping) -> None:
+    def settle_people(self) -> None:
+        """Settle people who were read more than once."""
+        started = time.perf_counter()
+        self.collected.reject_conflicts(self._store.drop_duplicates(self._run_id))
+        self.collected.seconds["stage"] += time.perf_counter() - started
+
+    def _people(
+        self, raws: Sequence[tuple[bytes, int]], mapping: UserMapping, *, alone: bool
+    ) -> None:
         collected = self.collected
         clock = time.perf_counter
         started = clock()
@@ -227,6 +177,8 @@ class Collector:
             except MappingError as error:
                 self._reject(USERS, error, entry, mapping)
                 continue
+            if alone and not self._first(record.external_id, record.dn):
+                continue
             mapped.append((record, fingerprint_of(record), digest))
         now = clock()
         collected.seconds["map"] += now - started
@@ -239,14 +191,30 @@ class Collector:
                 user_id = self._store.new_user_id()
                 people.append((user_id, False, record, fingerprint, digest))
             elif person.living and person.fingerprint == fingerprint:
-                seen.append((person.user_id, digest))
+                if person.digest != digest:
+                    seen.append((person.user_id, digest))
                 collected.known.append(person.user_id)
                 collected.unchanged += 1
             else:
                 people.append((person.user_id, True, record, fingerprint, digest))
                 collected.known.append(person.user_id)
-        self._store.stage_people(self._run_id, people, seen)
+        if people or seen:
+            self._store.stage_people(self._run_id, people, seen)
+        if alone:
+            collected.modified += [
+                record.source_modified_at
+                for _, _, record, _, _ in people
+                if record.source_modified_at
+            ]
         collected.seconds["stage"] += clock() - now
+
+    def _first(self, external_id: str, dn: str) -> bool:
+        """Note an entry that is read one by one; tell whether it is the first time."""
+        if self.read_ids.get(external_id) == dn:
+            return False
+        self.read_ids[external_id] = dn
+        self.collected.looked_at |= {(USERS, external_id), (USERS, dn)}
+        return True
 
     def containers(
         self, listing: Listing, mapping: ContainerMapping, mapper: str
@@ -297,6 +265,49 @@ class Collector:
         self.known_containers = len(keys)
         return outcome
 
+    def changed_containers(
+        self, listing: Listing, mapping: ContainerMapping, mapper: str, *, keep: bool = True
+    ) -> ListingOutcome:
+        """Collect containers that may have changed; return how their listing ended.
+
+        ``keep`` says that the outcome belongs to the run's listings.
+        """
+        found = self._found.setdefault(mapper, {})
+        key = self._digest_key(mapping.fingerprint)
+        records: list[tuple[ContainerRecord, int]] = []
+        names: set[bytes] = set()
+        for page in listing:
+            for raw in page:
+                record = self._container(raw, mapping, mapper, names, set())
+                if record is not None and record.container_key not in found:
+                    digest = blake2b(raw, digest_size=8, key=key).digest()
+                    records.append((record, int.from_bytes(digest, "big", signed=True)))
+                    found[record.container_key] = record.dn
+                    self.collected.looked_at |= {(mapper, record.external_id), (mapper, record.dn)}
+        stored = self._store.stored_containers(mapper, [each.container_key for each, _ in records])
+        load: list[StagedContainer] = []
+        for record, now in records:
+            if stored.get(record.container_key) != now:
+                self.collected.containers += 1
+                load.append((self.collected.containers, record, fold(record.role_name), now))
+        self._stage_containers(load)
+        if keep:
+            self.collected.outcomes.append(listing.outcome)
+        return listing.outcome
+
+    def found_containers(self, mapper: str) -> dict[bytes, str]:
+        """Return the keys and DNs of a mapper's containers that were read one by one."""
+        return self._found.get(mapper, {})
+
+    def container_keys(self, raws: Sequence[bytes], mapping: ContainerMapping) -> set[bytes]:
+        """Return the keys of container entries."""
+        keys: set[bytes] = set()
+        for raw in raws:
+            key = mapping.key_of(self._decode(raw))
+            if key is not None:
+                keys.add(key)
+        return keys
+
     def _container(
         self,
         raw: bytes,
@@ -320,6 +331,8 @@ class Collector:
         return record
 
     def _stage_containers(self, load: list[StagedContainer]) -> None:
+        if not load:
+            return
         started = time.perf_counter()
         self._store.stage_containers(self.run_id, load)
         load.clear()
@@ -329,7 +342,7 @@ class Collector:
         """Stage who is missing from a complete listing, each looked up by id first."""
         store, run_id = self._store, self._run_id
         started = time.perf_counter()
-        store.protect(run_id, [bad for bad in self.collected.quarantined if bad.source == USERS])
+        self.protect()
         count = store.stage_absent_people(run_id, self._unseen)
         self.collected.seconds["stage"] += time.perf_counter() - started
         if not count:
@@ -349,6 +362,20 @@ class Collector:
         self.collected.seconds["directory"] += time.perf_counter() - started
         store.settle_absent(run_id, causes)
         return sum(cause is not None for cause in causes.values())
+
+    def protect(self) -> None:
+        """Take nothing from whoever may be behind an entry that could not be taken."""
+        bad = [each for each in self.collected.quarantined if each.source == USERS]
+        self._store.protect(self._run_id, bad)
+
+    def absent(self, causes: dict[int, str]) -> int:
+        """Stage people as absent who were looked up one by one; return how many those are."""
+        store, run_id = self._store, self._run_id
+        if not causes:
+            return 0
+        count = store.stage_absent_people(run_id, sorted(causes), everybody=False)
+        store.settle_absent(run_id, dict(causes))
+        return count
 
     def hardcoded(self, record: ContainerRecord) -> None:
         """Collect a container that no directory holds; it changes with its role only."""

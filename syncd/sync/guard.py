@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,11 +30,21 @@ OF_GRANTS = frozenset({"grant", "revoke"})
 DESTRUCTIVE = ("missing", "delete", "revoke")
 
 
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """One reason why a person has to look at a plan first, and the kinds of change it concerns."""
+
+    kinds: tuple[str, ...]
+    because: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """An organization's limits; a percentage counts from ``minimum_population`` on."""
 
     minimum_population: int = 20
+    # Let the other kinds through when one is over its limit.
+    hold_kind: bool = False
     kinds: Mapping[str, Limit] = field(default_factory=dict)
 
 
@@ -45,8 +56,8 @@ def exceeded(
     limits: Limits,
     doubts: Sequence[str] = (),
     shrinking: Sequence[tuple[str, int, int]] = (),
-) -> list[str]:
-    """Return a sentence for each reason why a person has to look at the plan first.
+) -> list[Excess]:
+    """Return each reason why a person has to look at the plan first.
 
     Args:
         amounts: How many changes of each kind the plan brings.
@@ -57,9 +68,9 @@ def exceeded(
         shrinking: (role, members that would go, members now).
 
     """
-    reasons: list[str] = []
+    reasons: list[Excess] = []
     if any(amounts.get(kind) for kind in DESTRUCTIVE):
-        reasons += doubts
+        reasons += [Excess(DESTRUCTIVE, doubt) for doubt in doubts]
     for kind, phrase in PHRASES.items():
         amount = amounts.get(kind, 0)
         limit = limits.kinds.get(kind)
@@ -67,23 +78,61 @@ def exceeded(
             continue
         population = grants if kind in OF_GRANTS else people
         if limit.count is not None and amount > limit.count:
-            reasons.append(f"{amount} {phrase}; the limit is {limit.count} (limits.{kind}.count)")
+            because = f"{amount} {phrase}; the limit is {limit.count} (limits.{kind}.count)"
+            reasons.append(Excess((kind,), because))
         elif _share_exceeded(amount, population, limit, limits.minimum_population):
             share = 100 * amount / population
-            reasons.append(
+            because = (
                 f"{amount} of {population} {phrase} ({share:.0f} %); the limit is "
                 f"{limit.percent:g} % (limits.{kind}.percent)"
             )
+            reasons.append(Excess((kind,), because))
     limit = limits.kinds.get("members_per_group", Limit())
     for role, going, now in shrinking:
         if _share_exceeded(going, now, limit, limits.minimum_population) or (
             limit.count is not None and going > limit.count
         ):
-            reasons.append(
+            because = (
                 f"the role {role} would lose {going} of its {now} members "
                 "(limits.members_per_group)"
             )
+            reasons.append(Excess(("revoke",), because))
     return reasons
+
+
+def enough(amounts: Mapping[str, int], limits: Limits) -> int:
+    """Return how many people or grants have to be counted to judge these amounts.
+
+    An amount is no share worth a look of a population beyond this, however large that is.
+    """
+    needed = [
+        math.ceil(100 * amount / limit.percent) + 1
+        if limit.percent
+        # No share at all is allowed: that holds wherever shares count.
+        else max(limits.minimum_population, 1)
+        for kind, amount in amounts.items()
+        if amount and (limit := limits.kinds.get(kind)) is not None and limit.percent is not None
+    ]
+    return max(needed, default=0)
+
+
+def too_many_bad(bad: int, people: int, limits: Limits) -> str | None:
+    """Return the sentence that ends a run in which too many entries cannot be taken."""
+    limit = limits.kinds.get("quarantine")
+    if not bad or limit is None:
+        return None
+    if limit.count is not None and bad > limit.count:
+        found = f"{bad} entries"
+        allowed = f"{limit.count} (limits.quarantine.count)"
+    elif _share_exceeded(bad, people, limit, limits.minimum_population):
+        found = f"{bad} of {people} entries"
+        allowed = f"{limit.percent:g} % (limits.quarantine.percent)"
+    else:
+        return None
+    return (
+        f"{found} cannot be taken; the limit is {allowed}. Nothing was changed; the quarantine "
+        "lists them with their reasons, and a wrong mapper or UUID attribute is the usual cause"
+    )
 
 
 def _share_exceeded(amount: int, population: int, limit: Limit, minimum: int) -> bool:

@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from syncd.errors import (
-    DirectoryError,
-    DirectoryUnavailable,
-    Interrupted,
-    NotFound,
-    SyncdError,
-    UsageError,
-)
-from syncd.records import ListingOutcome, Verdict, Watermark
+from syncd.errors import ChangesUnavailable, Interrupted, SyncdError
+from syncd.records import Verdict
 from syncd.sync import guard
-from syncd.sync.collect import USERS, Collector
+from syncd.sync.changed import Changed
+from syncd.sync.collect import Collector
+from syncd.sync.evidence import Evidence
+from syncd.sync.readings import Everybody, OnePerson
 from syncd.sync.report import make_report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Mapping, Sequence
 
+    from syncd.records import Watermark
     from syncd.sync.ports import (
         ContainerMapping,
         Decode,
@@ -38,6 +34,10 @@ if TYPE_CHECKING:
         Store,
         UserMapping,
     )
+    from syncd.sync.readings import Reading
+
+# Of a run's lags: enough for a histogram, whatever the run's size.
+MOST_LAGS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,20 +52,8 @@ class SyncOptions:
     grace_seconds: float
 
 
-@dataclass(slots=True)
-class _Evidence:
-    """What the listings of a run allow to conclude."""
-
-    # Sentences that make every absence one for a person to look at.
-    doubts: list[str] = field(default_factory=list)
-    # Sentences on why absences were left out of the plan.
-    held: list[str] = field(default_factory=list)
-    revoking: list[str] = field(default_factory=list)
-    absent: int = 0
-
-
 class SyncRun:
-    """A full run, a dry run, or a run for one person."""
+    """A run of everybody, of what changed, or of one person; a dry run is only planned."""
 
     def __init__(
         self,
@@ -91,6 +79,8 @@ class SyncRun:
         self.now = now
         self.run_name = run_name
         self.progress: Progress = progress or (lambda _phase, _done, _total: None)
+        self.organization_id = options.organization_id
+        self.deletion_policy = options.deletion_policy
         self.mappers = (*containers, *(record.mapper for record in users.containers))
 
     def full(self, *, dry: bool = False) -> dict[str, Any]:
@@ -98,13 +88,26 @@ class SyncRun:
         with self.store.lease:
             if not dry:
                 self._resume()
-            return self._run("full", dry=dry, username=None)
+            return self._run(Everybody(self), dry=dry)
+
+    def changed(self, *, dry: bool = False) -> dict[str, Any]:
+        """Sync what changed since the last run; where that cannot be told, everybody."""
+        with self.store.lease:
+            if not dry:
+                self._resume()
+            reading = Changed(self)
+            waiting = self.store.waiting_run()
+            try:
+                reading.require(None if waiting is None else self.run_name(waiting))
+                return self._run(reading, dry=dry)
+            except ChangesUnavailable as promoted:
+                return self._run(Everybody(self), dry=dry, promoted=promoted)
 
     def one(self, username: str) -> dict[str, Any]:
         """Sync one person by username; nobody is taken away by it."""
         with self.store.lease:
             self._resume()
-            return self._run("user", dry=False, username=username)
+            return self._run(OnePerson(self, username), dry=False)
 
     def _resume(self) -> None:
         """Bring a plan to its end whose process ended while it was being applied.
@@ -136,9 +139,11 @@ class SyncRun:
         )
         self.store.finish(run_id, "done", report)
 
-    def _run(self, mode: str, *, dry: bool, username: str | None) -> dict[str, Any]:
+    def _run(
+        self, reading: Reading, *, dry: bool, promoted: ChangesUnavailable | None = None
+    ) -> dict[str, Any]:
         started = time.perf_counter()
-        run_id = self.store.begin_run(mode, dry=dry)
+        run_id = self.store.begin_run(reading.mode, dry=dry)
         collector = Collector(
             store=self.store,
             run_id=run_id,
@@ -146,9 +151,16 @@ class SyncRun:
             dn_key=self.dn_key,
             progress=self.progress,
         )
-        state = _State(self, run_id, mode, collector, started)
+        state = _State(self, run_id, reading.mode, collector, started)
+        state.evidence.promoted = promoted
         try:
-            return self._steps(state, dry=dry, username=username)
+            return self._steps(state, reading, dry=dry)
+        except ChangesUnavailable as because:
+            # Nothing is planned or written yet; a full run takes this one's place.
+            self.store.give_up(
+                run_id, "superseded", state.report("superseded", reasons=[str(because)])
+            )
+            raise
         except (KeyboardInterrupt, Interrupted) as error:
             reasons = ["somebody interrupted it", *self._half_applied(state)]
             report = state.report("interrupted", reasons=reasons)
@@ -177,57 +189,80 @@ class SyncRun:
             state.counts = self.store.counts(state.run_id, last=done)
         return [f"{done} of {total} people were written; the next sync writes the others"]
 
-    def _steps(self, state: _State, *, dry: bool, username: str | None) -> dict[str, Any]:
+    def _steps(self, state: _State, reading: Reading, *, dry: bool) -> dict[str, Any]:
         store, run_id, collector = self.store, state.run_id, state.collector
-        before = self.directory.watermark()
-        evidence = _Evidence()
-        people, grants = store.population(self.mappers)
-        if username is None:
-            watermark = Watermark(
-                before.kind, before.value, f"{before.ground} {self._mapping_fingerprint()}"
-            )
-            self._collect(collector, evidence, watermark, people)
-        else:
-            self._collect_one(collector, username)
-            watermark = None
+        evidence = state.evidence
+        watermark = reading.read(collector, evidence)
+        collected = collector.collected
+        if state.mode != "user" and (because := self._too_many_bad(state)):
+            report = state.report("failed", reasons=[because])
+            bad = None if dry else collected.quarantined
+            store.finish(run_id, "failed", report, outcomes=collected.outcomes, quarantined=bad)
+            return report
         now = time.perf_counter()
         self.progress("plan", 0, None)
-        purge_before = self._purge_before(evidence) if username is None else None
+        purge_before = self._purge_before(evidence) if state.mode == "full" else None
         conflicts = store.plan(
             run_id,
             mappers=self.mappers,
             revoking=tuple(evidence.revoking),
             purge_before=purge_before,
         )
-        collector.collected.reject_conflicts(conflicts)
-        counts = store.counts(run_id)
-        amounts = amounts_of(counts)
-        reasons = guard.exceeded(
-            amounts,
-            people=people,
-            grants=grants,
-            limits=self.options.limits,
-            doubts=evidence.doubts,
-            shrinking=store.shrinking_roles(run_id) if counts.revoked else (),
-        )
-        collector.collected.seconds["plan"] += time.perf_counter() - now
-        state.counts, state.evidence = counts, evidence
-        if dry or reasons:
-            status = "blocked" if reasons else "planned"
-            report = state.report(status, reasons=reasons)
+        collected.reject_conflicts(conflicts)
+        counts = state.counts = store.counts(run_id)
+        excess = self._excess(state, counts)
+        reasons = [each.because for each in excess]
+        collected.seconds["plan"] += time.perf_counter() - now
+        if dry or (excess and not self.options.limits.hold_kind):
+            report = state.report("blocked" if excess else "planned", reasons=reasons)
             report["dry"] = dry
             store.finish(
                 run_id,
-                status if not dry else "planned",
+                "planned" if dry else "blocked",
                 report,
-                outcomes=collector.collected.outcomes,
-                quarantined=None if dry else collector.collected.quarantined,
+                outcomes=collected.outcomes,
+                quarantined=None if dry else collected.quarantined,
                 watermark=None if dry else self._proven(state, watermark),
+                looked_at=collected.looked_at,
             )
-            return report
-        return self._apply(state, watermark)
+            return self._as_waiting(report)
+        last = None
+        if excess:
+            kinds = sorted({kind for each in excess for kind in each.kinds})
+            last, held = store.hold(run_id, kinds)
+            reasons.append(f"{held} people are held for approval; the others were written")
+        return self._apply(state, watermark, last=last, reasons=reasons)
 
-    def _apply(self, state: _State, watermark: Watermark | None) -> dict[str, Any]:
+    def _excess(self, state: _State, counts: PlanCounts) -> list[guard.Excess]:
+        evidence, limits = state.evidence, self.options.limits
+        amounts = amounts_of(counts)
+        if evidence.people is None or evidence.grants is None:
+            few = guard.enough(amounts, limits)
+            evidence.people, evidence.grants = self.store.at_most(self.mappers, few)
+        return guard.exceeded(
+            amounts,
+            people=evidence.people,
+            grants=evidence.grants,
+            limits=limits,
+            doubts=evidence.doubts,
+            shrinking=self.store.shrinking_roles(state.run_id) if counts.revoked else (),
+        )
+
+    def _too_many_bad(self, state: _State) -> str | None:
+        bad, limits = state.collector.collected.bad, self.options.limits
+        people = state.evidence.people
+        if people is None:
+            people, _ = self.store.at_most((), guard.enough({"quarantine": bad}, limits))
+        return guard.too_many_bad(bad, max(people, state.collector.collected.read), limits)
+
+    def _apply(
+        self,
+        state: _State,
+        watermark: Watermark | None,
+        *,
+        last: int | None,
+        reasons: Sequence[str],
+    ) -> dict[str, Any]:
         store, run_id, collected = self.store, state.run_id, state.collector.collected
         counts = state.counts
         now = time.perf_counter()
@@ -235,24 +270,31 @@ class SyncRun:
         # only containers are to be settled, the next run must see a sudden end as well.
         if counts is not None and (counts.rows or counts.roles_created or collected.containers):
             store.begin_apply(run_id, "sync", None, settles=True)
-            for done, total in store.apply(run_id, self.options.batch_size):
+            for done, total in store.apply(run_id, self.options.batch_size, last=last):
                 state.applied = done, total
                 self.progress("apply", done, total)
-            if store.conflicts(run_id):
+            if last is not None or store.conflicts(run_id):
                 state.counts = store.counts(run_id)
-        store.settle(run_id)
+        store.settle(run_id, few=state.mode != "full")
         collected.seconds["apply"] += time.perf_counter() - now
-        report = state.report("done", reasons=())
+        status = "done" if last is None else "blocked"
+        report = state.report(status, reasons=reasons)
         store.finish(
             run_id,
-            "done",
+            status,
             report,
             outcomes=collected.outcomes,
             quarantined=collected.quarantined,
             watermark=self._proven(state, watermark),
             digests=True,
+            looked_at=collected.looked_at,
         )
-        return report
+        return self._as_waiting(report)
+
+    def _as_waiting(self, report: dict[str, Any]) -> dict[str, Any]:
+        """Name the run under which the plan waits: an older one, if that has the same plan."""
+        kept = self.store.kept_plan
+        return report if kept is None else {**report, "run": self.run_name(kept)}
 
     @staticmethod
     def _proven(state: _State, watermark: Watermark | None) -> Watermark | None:
@@ -261,112 +303,10 @@ class SyncRun:
         complete = all(outcome.verdict is Verdict.COMPLETE for outcome in outcomes)
         return watermark if complete and not state.evidence.held else None
 
-    # --- what the evidence allows ---------------------------------------------------------
-
-    def _collect(
-        self, collector: Collector, evidence: _Evidence, watermark: Watermark, people: int
-    ) -> None:
-        outcome = collector.people(self.directory.users(), self.users)
-        if outcome.result_code is None and not outcome.entries and not outcome.pages:
-            raise DirectoryError(
-                f"the directory brought nobody: {outcome.because}; nothing was changed"
-            )
-        stored = self.store.watermark()
-        if stored is not None and stored.ground != watermark.ground:
-            evidence.doubts.append(
-                "the server, base, filter, account or mappers are not those of the last run, so "
-                "who is missing now may only be out of sight"
-            )
-        if people and not outcome.entries:
-            evidence.doubts.append(
-                f"the users listing is empty while {people} people are known; look at the users "
-                "DN, the filter and the rights of the bind account"
-            )
-        gone = self._collect_containers(collector, evidence)
-        if outcome.verdict is not Verdict.COMPLETE:
-            evidence.held.append(f"users: {outcome.because}")
-        elif collector.collected.unnamed:
-            evidence.held.append(
-                f"users: {collector.collected.unnamed} entries could not even be told by name, so "
-                "anybody may be among them"
-            )
-        if evidence.held:
-            # A person whom the listing did not show may have moved: nothing is taken from anybody.
-            evidence.revoking.clear()
-            return
-        evidence.absent = collector.absences(self.directory, outcome)
-        if self.options.deletion_policy == "keep":
-            self.store.forget_absent(collector.run_id)
-            evidence.absent = 0
-        for mapper, keys in gone:
-            if keys:
-                self.store.stage_absent_containers(collector.run_id, mapper, keys)
-
-    def _collect_containers(
-        self, collector: Collector, evidence: _Evidence
-    ) -> list[tuple[str, list[bytes]]]:
-        """Collect all role entries; return those of complete listings that are gone."""
-        gone: list[tuple[str, list[bytes]]] = []
-        for mapper, mapping in self.containers.items():
-            try:
-                result = collector.containers(self.directory.containers(mapper), mapping, mapper)
-            except DirectoryUnavailable as error:
-                # It went away behind the people: who was read is taken all the same.
-                result = ListingOutcome(mapper, Verdict.TRUNCATED, None, 0, 0, 0, str(error))
-                collector.collected.outcomes.append(result)
-            if result.verdict is not Verdict.COMPLETE:
-                evidence.held.append(f"{mapper}: {result.because}")
-                continue
-            if collector.known_containers and not result.entries:
-                evidence.doubts.append(
-                    f"the listing of {mapper} is empty while {collector.known_containers} roles "
-                    "are known from it; look at the roles DN, the filter and the account's rights"
-                )
-            evidence.revoking.append(mapper)
-            gone.append((mapper, collector.gone_containers))
-        for record in self.users.containers:
-            collector.hardcoded(record)
-            evidence.revoking.append(record.mapper)
-        return gone
-
-    def _collect_one(self, collector: Collector, username: str) -> None:
-        found = self.directory.find(username)
-        if not found:
-            raise NotFound(
-                f"no person {username} is in the users listing of {self.options.organization_id}; "
-                f"`syncd explain {self.options.organization_id} {username}` says why"
-            )
-        if len(found) > 1:
-            raise UsageError(
-                f"{len(found)} entries have the username {username}; a full sync puts them into "
-                "quarantine and lists them"
-            )
-        collector.people(_OnePage(found), self.users, alone=True)
-
-    def _purge_before(self, evidence: _Evidence) -> datetime | None:
+    def _purge_before(self, evidence: Evidence) -> datetime | None:
         if self.options.deletion_policy != "delete" or evidence.held or evidence.doubts:
             return None
         return self.now() - timedelta(seconds=self.options.grace_seconds)
-
-    def _mapping_fingerprint(self) -> str:
-        parts = [self.users.fingerprint]
-        parts += [f"{name}:{mapping.fingerprint}" for name, mapping in self.containers.items()]
-        return " ".join(parts)
-
-
-class _OnePage:
-    """Entries that were looked up, in the shape of a listing that proves nothing."""
-
-    def __init__(self, raws: list[bytes]) -> None:
-        self._raws = raws
-
-    def __iter__(self) -> Iterator[list[bytes]]:
-        yield self._raws
-
-    @property
-    def outcome(self) -> ListingOutcome:
-        """Nothing is concluded from who is not in it."""
-        return ListingOutcome(USERS, Verdict.COMPLETE, 0, 1, len(self._raws), 0)
 
 
 class _State:
@@ -383,7 +323,7 @@ class _State:
         self.counts: PlanCounts | None = None
         # Rows of the plan: committed, and in all; once the first batch is through.
         self.applied = (0, 0)
-        self.evidence = _Evidence()
+        self.evidence = Evidence()
 
     def report(self, status: str, *, reasons: Sequence[str]) -> dict[str, Any]:
         collected = self.collector.collected
@@ -394,20 +334,21 @@ class _State:
             absences = "applied"
         else:
             absences = "none"
+        promoted = evidence.promoted
         seconds = dict(collected.seconds)
         seconds["total"] = time.perf_counter() - self.started
         try:
             unresolved = self.run.store.unresolved() if status in {"done", "planned"} else 0
         except SyncdError:
             unresolved = 0
-        return make_report(
+        report = make_report(
             run=self.run.run_name(self.run_id),
             organization=self.run.options.organization_id,
             mode=self.mode,
             status=status,
             outcomes=collected.outcomes,
             absences=absences,
-            promoted_because=None,
+            promoted_because=str(promoted) if promoted else None,
             read=collected.read,
             unchanged=collected.unchanged,
             quarantined=collected.bad,
@@ -416,6 +357,21 @@ class _State:
             reasons=[*reasons, *evidence.held],
             seconds=seconds,
         )
+        if promoted is not None:
+            report["promoted_reason"] = promoted.reason
+        if evidence.lasting:
+            report["doubts"] = evidence.lasting
+        if status == "done" and self.mode == "changed":
+            report["lag_seconds"] = lags(collected.modified, self.run.now())
+        return report
+
+
+def lags(modified: Sequence[str], now: datetime) -> list[float]:
+    """Return how long ago each of these times was, in seconds; at most some of them."""
+    return [
+        round(max((now - datetime.fromisoformat(stamp)).total_seconds(), 0.0), 1)
+        for stamp in modified[:MOST_LAGS]
+    ]
 
 
 def amounts_of(counts: PlanCounts) -> dict[str, int]:

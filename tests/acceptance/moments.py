@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.acceptance.preloaded import MODULES, ROOT, Commands, _command
+from tests.acceptance.preloaded import MODULES, ROOT, Commands, _command, leave
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -28,7 +28,8 @@ VARIABLE = "ACCEPTANCE_MOMENT"
 PATIENCE_SECONDS = 60
 # Where a statement comes from: the innermost of these functions that is on its way.
 PHASES = {
-    ("syncd.sync.run", "_collect"): "collect",
+    ("syncd.sync.readings", "read"): "collect",
+    ("syncd.sync.changed", "read"): "collect",
     ("syncd.store.planning", "make_plan"): "plan",
     ("syncd.sync.run", "_apply"): "apply",
     ("syncd.sync.run", "_resume"): "resume",
@@ -187,7 +188,7 @@ def _serve() -> int:
         request = json.loads(line)
         child = os.fork()
         if not child:
-            return _run(request)
+            leave(_run(request))
         _, status = os.waitpid(child, 0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()

@@ -102,11 +102,13 @@ def test_the_doctor_says_what_the_directory_is_and_offers(quick_world: MakeQuick
     example = connect["example"]["record"]
     assert example["username"].startswith("u000")
     assert example["email"] == f"{example['username']}@example.test"
+    assert connect["changes"]["kind"] == "syncrepl"
     assert [each for each in found["advice"] if "certificate" not in each] == []
     text = told(world, "check", "--connect")
     assert "looks like openldap, configured as openldap" in text
     assert f"bound as {READER.dn}" in text
     assert "1,000 entries a page" in text
+    assert "by syncrepl: the server offers content synchronization" in text
     assert "entryUUID: unique" in text
     assert f"One user, mapped: uid={example['username']},{PEOPLE}" in text
     assert "All is well" in text
@@ -188,6 +190,22 @@ def test_an_anonymous_bind_is_advised_against(quick_world: MakeQuickWorld) -> No
     assert found["connect"]["bind_dn"] is None
     assert any("the bind is anonymous" in each for each in found["advice"])
     assert "nobody (anonymous)" in told(world, "check", "--connect")
+
+
+@ON_SQLITE
+def test_the_doctor_says_how_changes_will_be_found(quick_world: MakeQuickWorld) -> None:
+    """What is used and why; a way that the directory does not offer is a fault."""
+    world = quick_world(people(1))
+    changes = check(world, "--connect")["connect"]["changes"]
+    assert changes["kind"] == "modify_timestamp"
+    assert "load the syncprov overlay" in changes["because"]
+    assert "by modify_timestamp: syncrepl cannot be used" in told(world, "check", "--connect")
+    world.configure(ldap={"change_detection": "syncrepl"})
+    found = check(world, "--connect", code=2)
+    assert "load the syncprov overlay" in found["faults"][0]
+    assert found["connect"]["users"]["sampled"] == 1
+    world.configure(ldap={"change_detection": "usn_changed"})
+    assert "not available in this version" in check(world, code=2)["faults"][0]
 
 
 @ON_SQLITE

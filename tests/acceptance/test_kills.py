@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import soak
 from tests.acceptance.moments import Stop, moments
 from tests.acceptance.trouble import Started, as_json, change, check_invariants, content, lasting
 
@@ -43,6 +44,8 @@ RECORDED = (
     ("changes", "apply", 871),
     ("first", "apply", 999),
 )
+# Each runs on both databases.
+MORE = soak.moments("full", ("first", "changes"), soak.MOMENTS // 2)
 
 
 class Recorded(Started):
@@ -96,7 +99,7 @@ def test_the_recorded_moments_are_twenty_different_ones(recorded: Recorded) -> N
     assert len(set(found)) == len(RECORDED) == 20
 
 
-@pytest.mark.parametrize(("which", "phase", "thousandths"), RECORDED)
+@pytest.mark.parametrize(("which", "phase", "thousandths"), [*RECORDED, *MORE])
 def test_a_killed_sync_is_made_good_by_the_next_one(
     recorded: Recorded, which: str, phase: str, thousandths: int
 ) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import signal
 import sqlite3
-import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from tests.acceptance.ends import UNMEASURED, backend, on_a_small_disk, server, up_again
 from tests.acceptance.moments import Held, Stop, find
 from tests.acceptance.syncs import failed
 from tests.acceptance.trouble import (
@@ -178,8 +177,6 @@ def test_a_role_that_may_only_read_is_told_what_it_lacks(syncs: Syncs) -> None:
     syncs.made_good(world)
 
 
-UNMEASURED = ("env", "-u", "COVERAGE_PROCESS_CONFIG", "-u", "COVERAGE_PROCESS_START")
-
 # --- full -----------------------------------------------------------------------------------
 
 
@@ -208,14 +205,7 @@ def test_a_full_disk_is_told_and_loses_nothing(syncs: Syncs, tmp_path: Path) -> 
     world = syncs.world()
     store, saved = path_of(world.store_url).parent, tmp_path / "saved"
     saved.mkdir()
-    bytes_there = sum(file.stat().st_size for file in store.iterdir())
-    unshare = ["unshare", "--mount", *(() if os.geteuid() == 0 else ("--user", "--map-root-user"))]
-    mount = f"mount -t tmpfs -o size={bytes_there + 256 * 1024} tmpfs {store}"
-    if subprocess.run([*unshare, "sh", "-c", mount], check=False, capture_output=True).returncode:
-        pytest.skip("this user may not make a file system of his own")
-    steps = f'cp -a {store}/. {saved}/ && {mount} && cp -a {saved}/. {store}/ && "$@"; code=$?'
-    script = f"{steps}; cp -a {store}/. {saved}/; exit $code"
-    program = [*unshare, "sh", "-c", script, "sh", *world.command(*as_json())]
+    program = on_a_small_disk(store, saved, world.command(*as_json()))
     said = failed(run_program(program, world.folder, as_json()), UNAVAILABLE)
     assert "is full" in said
     assert "free some space" in said
@@ -225,27 +215,6 @@ def test_a_full_disk_is_told_and_loses_nothing(syncs: Syncs, tmp_path: Path) -> 
 
 
 # --- gone -----------------------------------------------------------------------------------
-
-
-def backend(cluster: Postgres) -> None:
-    """Kill the server process of syncd's connections; the server ends all others and recovers."""
-    pids = cluster.sql("select pid from pg_stat_activity where application_name = 'syncd'")
-    os.kill(int(pids.splitlines()[0]), signal.SIGKILL)
-
-
-def server(cluster: Postgres) -> None:
-    """Kill all processes of the server at once, as the end of its machine would."""
-    postmaster = cluster._server
-    assert postmaster is not None
-    os.kill(postmaster.pid, signal.SIGSTOP)
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            process_id, parent = stat.parent.name, stat.read_text().rpartition(")")[2].split()[1]
-            if int(parent) == postmaster.pid:
-                os.kill(int(process_id), signal.SIGKILL)
-    postmaster.kill()
-    postmaster.wait()
-    cluster._server = None
 
 
 @ON_POSTGRESQL
@@ -263,10 +232,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_batch_keeps_whole_batches(
         kill(cluster)
         held.go()
         code, out, err = held.ended()
-    if cluster._server is None:
-        cluster.start()
-    else:
-        cluster._wait_until_ready(cluster._server)
+    up_again(cluster)
     assert code == UNAVAILABLE, (out, err)
     assert "check that it runs" in err
     assert json.loads(out)["status"] == "failed"

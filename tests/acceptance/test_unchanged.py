@@ -126,7 +126,7 @@ def test_what_changes_during_the_search_lies_behind_the_watermark(
     before = _stamp(slapd, "u00001")
     with FaultProxy(slapd.port, Faults(base=PEOPLE, hold_page=1)) as proxy:
         world.url = proxy.url
-        world.configure()
+        world.configure(ldap={"change_detection": "modify_timestamp"})
         with world.start("sync", "acme") as process:
             assert proxy.reached.wait(PATIENCE_SECONDS)
             # Stamps are whole seconds: write until the directory's time has moved on.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from syncd.app import App
+from tests import soak
 from tests.acceptance.world import World
 from tests.servers.slapd import PEOPLE, ROLES, SUFFIX, Slapd, person
 
@@ -233,10 +234,13 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _configured(folder: Path, slapd: Slapd, store_url: str, strategy: str) -> App:
+def _configured(
+    folder: Path, slapd: Slapd, store_url: str, strategy: str, detection: str = "auto"
+) -> App:
     world = World(folder, slapd, store_url)
     world.configure(
         ldap={
+            "change_detection": detection,
             "sentinels": [SENTINEL],
             "batch_size": 3,
             "page_size": 5,
@@ -285,7 +289,7 @@ def _differences(
 
 @pytest.mark.rule("2.1.4", server="openldap")
 @pytest.mark.rule("2.10.6", server="openldap")
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", soak.seeds(1, 2, 3))
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_any_history_ends_as_a_first_sync_would(
     store_url: str, tmp_path: Path, empty_store: Path, strategy: str, seed: int
@@ -325,5 +329,62 @@ def test_any_history_ends_as_a_first_sync_would(
                 assert done["memberships"]["unresolved"] == unresolved, life.told
                 first.close()
             life.told.append("--")
+        assert app.plan("acme")["changes"] == [], life.told
+        app.close()
+
+
+@pytest.mark.rule("2.1.4", server="openldap")
+@pytest.mark.rule("2.6.1", server="openldap")
+@pytest.mark.rule("2.6.2", server="openldap")
+@pytest.mark.rule("2.9.3", server="openldap")
+@pytest.mark.parametrize(
+    "way",
+    [("syncrepl", 1000), ("syncrepl", 0), ("modify_timestamp", 0)],
+    ids=["deletes", "presents", "stamps"],
+)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("seed", soak.seeds(0))
+def test_changed_syncs_end_as_a_first_sync_would(
+    store_url: str,
+    tmp_path: Path,
+    empty_store: Path,
+    *,
+    strategy: str,
+    way: tuple[str, int],
+    seed: int,
+) -> None:
+    """By syncrepl after every run; by stamps as soon as a full one has seen who left."""
+    detection, sessionlog = way
+    units = "".join(
+        f"dn: {dn}\nobjectClass: organizationalUnit\nou: {dn[3:7]}\n\n"
+        for dn in (*UNITS[1:], *ROLE_UNITS[1:])
+    )
+    overlays = ["memberof"] if strategy == "member_of" else ["refint"]
+    with Slapd(
+        ldif=units + person("sentinel"),
+        overlays=(*overlays, "syncprov"),
+        sessionlog=sessionlog,
+    ) as slapd:
+        life = Life(slapd, len(strategy) + seed, by_uid=strategy == "uid")
+        app = _configured(tmp_path / "lived", slapd, store_url, strategy, detection)
+        assert app.sync("acme", changed=True)["mode"] == "full"
+        modes: list[str] = []
+        for batch in range(BATCHES):
+            for _ in range(EDITS):
+                life.edit()
+            done = app.sync("acme", changed=True)
+            modes.append(done["mode"])
+            assert done["status"] == "done", (life.told, done["reasons"])
+            if detection == "modify_timestamp":
+                done = app.sync("acme")
+            assert done["users"]["quarantined"] == 0, (life.told, app.quarantine("acme"))
+            fresh = tmp_path / f"fresh-{batch}.db"
+            shutil.copy(empty_store, fresh)
+            first = _configured(tmp_path / f"first-{batch}", slapd, f"sqlite:///{fresh}", strategy)
+            first.sync("acme")
+            assert _differences(_people(app), _people(first)) == [], life.told
+            first.close()
+            life.told.append("--")
+        assert modes.count("changed") >= BATCHES // 2
         assert app.plan("acme")["changes"] == [], life.told
         app.close()

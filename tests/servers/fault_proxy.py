@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGED_RESULTS = b"1.2.840.113556.1.4.319"
+SYNC_REQUEST = b"1.3.6.1.4.1.4203.1.9.1.1"
 NOTICE_OF_DISCONNECTION = b"1.3.6.1.4.1.1466.20036"
 SEARCH_REQUEST, SEARCH_ENTRY, SEARCH_DONE = 0x63, 0x64, 0x65
 SEARCH_REFERENCE, EXTENDED_RESPONSE, INTERMEDIATE = 0x73, 0x78, 0x79
@@ -43,6 +44,10 @@ class Faults:
     """
 
     base: str | None = None
+    # Of the searches below that base spoil this one alone, counted from 1 since ``faults`` was set.
+    search: int | None = None
+    # Spoil searches without pages, too; each is the first page of its own.
+    plain: bool = False
     # Break off in the middle of this page.
     break_page: int | None = None
     how: Break = Break.SILENCE
@@ -53,6 +58,11 @@ class Faults:
     code: int = 0
     # Let this and later pages end without the paging control.
     no_paging_from: int | None = None
+    # Put this in place of the controls of entries, and of those of the result.
+    entry_controls: bytes | None = None
+    done_controls: bytes | None = None
+    # Take no further connection once a page is broken off.
+    refuse: bool = False
     # Send a Notice of Disconnection in the middle of this page, with ``code``.
     notice_page: int | None = None
     # Put these into the middle of every page.
@@ -111,6 +121,7 @@ class FaultProxy:
     """One proxy before one server; use it as a context manager. ``faults`` may be changed."""
 
     def __init__(self, port: int, faults: Faults | None = None) -> None:
+        self.searches = 0
         self.faults = faults or Faults()
         self._upstream = port
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -147,6 +158,9 @@ class FaultProxy:
             except OSError:
                 return
             self.connections += 1
+            if self.refusing:
+                client.close()
+                continue
             try:
                 session = _Session(self, client, self._upstream)
             except OSError:
@@ -154,6 +168,17 @@ class FaultProxy:
                 client.close()
                 continue
             self._start(session.run)
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong at the moment."""
+        return self._faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._faults = faults
+        self.searches = 0
+        self.refusing = False
 
     @property
     def ended(self) -> threading.Event:
@@ -199,12 +224,17 @@ class _Session:
     def _note(self, message_id: bytes, request: bytes, controls: bytes) -> None:
         """Remember which page of which search a request asks for."""
         base = next(parts(request))[1].decode()
-        cookie = _request_cookie(controls)
-        if cookie is None or self._proxy.faults.base not in {None, base}:
+        cookie, faults = _request_cookie(controls), self._proxy.faults
+        if cookie is None and faults.plain:
+            cookie = b""
+        if cookie is None or faults.base not in {None, base}:
             self._pages[message_id] = None
             return
+        if not cookie:
+            self._proxy.searches += 1
         self._page = self._page + 1 if cookie else 1
-        self._pages[message_id] = self._page
+        spoiled = faults.search in {None, self._proxy.searches}
+        self._pages[message_id] = self._page if spoiled else None
 
     def _downward(self) -> bool:
         piece = self._server.recv(65536)
@@ -227,6 +257,8 @@ class _Session:
             self._send(whole)
             return True
         if tag == SEARCH_ENTRY:
+            if faults.entry_controls is not None:
+                whole = message(message_id, element(tag, operation[1]), faults.entry_controls)
             self._send(whole)
             if message_id in self._seen_entries:
                 return True
@@ -238,6 +270,11 @@ class _Session:
                 whole = message(message_id, result(SEARCH_DONE, faults.code))
             elif faults.no_paging_from is not None and page >= faults.no_paging_from:
                 whole = message(message_id, element(tag, operation[1]), b"")
+            elif faults.done_controls is not None:
+                whole = message(message_id, element(tag, operation[1]), faults.done_controls)
+            if page == faults.break_page and message_id not in self._seen_entries:
+                # A page without entries breaks off where its first one would be.
+                return self._broken()
         self._send(whole)
         return True
 
@@ -261,6 +298,7 @@ class _Session:
         return True
 
     def _broken(self) -> bool:
+        self._proxy.refusing = self._proxy.faults.refuse
         match self._proxy.faults.how:
             case Break.SILENCE:
                 self._silent = True
@@ -299,10 +337,15 @@ class _Session:
 
 
 def _request_cookie(controls: bytes) -> bytes | None:
-    """Return the cookie of a request's paging control, None when it has none."""
+    """Return the cookie of a request's paging control, None when it has none.
+
+    A content synchronization has no pages; its whole answer counts as the first.
+    """
     for _, contents, _ in parts(controls):
         for _, control, _ in parts(contents):
             fields = list(parts(control))
+            if fields[0][1] == SYNC_REQUEST:
+                return b""
             if fields[0][1] == PAGED_RESULTS:
                 value = next(parts(fields[-1][1]))[1]
                 return list(parts(value))[1][1]

@@ -31,6 +31,7 @@ PEOPLE = f"ou=people,{SUFFIX}"
 ROLES = f"ou=roles,{SUFFIX}"
 ADMIN = f"cn=admin,{SUFFIX}"
 PASSWORD = "secret"
+SERVER_ID = 1
 READY_SECONDS = 30
 STOP_SECONDS = 20
 
@@ -74,7 +75,7 @@ OVERLAY_LINES = {
     "ppolicy": (
         f'overlay ppolicy\nppolicy_default "cn=default,ou=policies,{SUFFIX}"\nppolicy_use_lockout\n'
     ),
-    "syncprov": "overlay syncprov\nsyncprov-checkpoint 100 10\nsyncprov-sessionlog 1000\n",
+    "syncprov": "overlay syncprov\nsyncprov-checkpoint 100 10\n",
 }
 
 # Lines of access control that stand before the rest, for tests that take rights away.
@@ -104,7 +105,9 @@ class Slapd:
 
     ``overlays`` are loaded in the given order; ``access`` is slapd.conf's access control;
     ``options`` are further lines for the database. ``ldif`` is loaded before the start, after the
-    suffix, the bind accounts and the empty containers for people and roles.
+    suffix, the bind accounts and the empty containers for people and roles. ``sessionlog`` is how
+    many writes syncprov remembers (0: none), and ``loaded_as`` the server id that the first content
+    bears; the server itself is 1. With ``reload_hint`` it refuses stale cookies.
     """
 
     def __init__(
@@ -120,6 +123,9 @@ class Slapd:
         tls: bool = True,
         sizelimit: str = "size.soft=500 size.hard=500 size.unchecked=unlimited",
         durable: bool = False,
+        sessionlog: int = 1000,
+        loaded_as: int = SERVER_ID,
+        reload_hint: bool = False,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="slapd-"))
         self.port, self.tls_port = free_port(), free_port()
@@ -129,6 +135,8 @@ class Slapd:
         self._overlays = tuple(overlays)
         self._access, self._options, self._sizelimit = access, options, sizelimit
         self._durable, self._tls = durable, tls
+        self._sessionlog, self._reload_hint = sessionlog, reload_hint
+        self._loaded_as = loaded_as
         self._server: subprocess.Popen[bytes] | None = None
         try:
             self.authority = Authority(self.folder / "tls")
@@ -230,10 +238,11 @@ class Slapd:
         with self._admin() as admin:
             _check(admin.modify(dn, replaced), admin)
 
-    def delete(self, dn: str) -> None:
-        """Delete an entry."""
+    def delete(self, *dns: str) -> None:
+        """Delete entries."""
         with self._admin() as admin:
-            _check(admin.delete(dn), admin)
+            for dn in dns:
+                _check(admin.delete(dn), admin)
 
     def rename(self, dn: str, rdn: str, *, superior: str | None = None) -> None:
         """Rename an entry, and move it below ``superior``."""
@@ -252,7 +261,8 @@ class Slapd:
 
     def _load(self, ldif: str) -> None:
         # -w writes contextCSN, which syncprov needs; -q is quick because nobody else looks.
-        words = [program("slapadd"), "-q", "-w", "-b", SUFFIX, "-f", str(self._configuration)]
+        words = [program("slapadd"), "-q", "-w", "-S", str(self._loaded_as), "-b", SUFFIX]
+        words += ["-f", str(self._configuration)]
         run(words, stdin=ldif, folder=self.folder)
 
     def _tls_lines(self) -> list[str]:
@@ -298,7 +308,7 @@ class Slapd:
             "threads 4",
             *(self._tls_lines() if self._tls else ()),
             f"sizelimit {self._sizelimit}",
-            "serverID 1",
+            f"serverID {SERVER_ID}",
             "database mdb",
             f'suffix "{SUFFIX}"',
             f'rootdn "{ADMIN}"',
@@ -312,9 +322,17 @@ class Slapd:
             *limits,
             self._access,
             self._options,
-            *(OVERLAY_LINES[name] for name in self._overlays),
+            *map(self._overlay, self._overlays),
         ]
         return "\n".join(lines) + "\n"
+
+    def _overlay(self, name: str) -> str:
+        lines = OVERLAY_LINES[name]
+        if name == "syncprov" and self._sessionlog:
+            lines += f"syncprov-sessionlog {self._sessionlog}\n"
+        if name == "syncprov" and self._reload_hint:
+            lines += "syncprov-reloadhint TRUE\n"
+        return lines
 
 
 def person(uid: str, *, container: str = PEOPLE, **attributes: str | Sequence[str]) -> str:

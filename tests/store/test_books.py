@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from syncd.records import ListingOutcome, Quarantined, Verdict, Watermark
-from syncd.store import runs, schema
+from syncd.store import books, runs, schema
 from syncd.store.people import find_run, run_changes
 from tests.store.organization import (
     MAPPER,
@@ -90,6 +90,87 @@ def test_a_run_for_one_person_releases_nobody_else(acme: Organization) -> None:
     list(acme.store.apply(run_id, 10))
     acme.store.finish(run_id, "done", {}, outcomes=[USERS], quarantined=[])
     assert attempts(acme) == {"cn=a": 1}
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "left"),
+    [
+        ((), {"cn=a": 1, "cn=b": 1, "cn=r": 1}),
+        ({("users", "cn=a")}, {"cn=b": 1, "cn=r": 1}),
+        ({("users", "cn=a"), ("users", "7"), ("users", "never")}, {"cn=r": 1}),
+        ({("users", "cn=r")}, {"cn=a": 1, "cn=b": 1, "cn=r": 1}),
+    ],
+    ids=["nobody", "one", "two", "of another source"],
+)
+def test_a_run_of_the_changed_releases_whom_it_looked_at(
+    acme: Organization, looked_at: set[tuple[str, str]], left: dict[str, int]
+) -> None:
+    """A complete listing of changed entries says nothing of those that did not change."""
+    listed(acme, bad("a"), bad("b", external_id="7"), bad("r", source=MAPPER))
+    outcomes = [USERS, ListingOutcome(MAPPER, Verdict.COMPLETE, 0, 1, 1, 0)]
+    run_id = acme.begin("changed")
+    acme.store.finish(
+        run_id, "done", {}, outcomes=outcomes, quarantined=[], looked_at=frozenset(looked_at)
+    )
+    assert attempts(acme) == left
+
+
+def test_a_run_of_the_changed_counts_what_it_found_bad_again(acme: Organization) -> None:
+    """Looked at and still bad is one more try; whom it wrote is out, looked for or not."""
+    listed(acme, bad("a"), bad("b"), bad("p1", external_id="p1"))
+    run_id = acme.begin("changed")
+    acme.stage(run_id, [record("p1")])
+    acme.store.plan(run_id, mappers=(), revoking=(), purge_before=None)
+    acme.store.begin_apply(run_id, "sync", None, settles=True)
+    list(acme.store.apply(run_id, 10))
+    acme.store.finish(
+        run_id,
+        "done",
+        {},
+        outcomes=[USERS],
+        quarantined=[bad("a"), bad("new")],
+        looked_at={("users", "cn=a"), ("users", "cn=new")},
+    )
+    assert attempts(acme) == {"cn=a": 2, "cn=b": 1, "cn=new": 1}
+
+
+def test_the_next_try_is_put_off_more_each_time(acme: Organization) -> None:
+    """Five minutes after the first sight, doubled with each further one, never past a day."""
+    waits = []
+    for _ in range(11):
+        listed(acme, bad("a"))
+        (row,) = acme.rows(schema.quarantine)
+        waits.append((row["next_retry"] - row["last_seen"]).total_seconds() / 60)
+    assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440]
+    (row,), (shown,) = acme.rows(schema.quarantine), acme.people.quarantine()
+    assert shown["next_retry"] == row["next_retry"].strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert books.retry_after(10**9) == timedelta(days=1)
+
+
+def test_what_is_due_is_tried_again_longest_due_first(acme: Organization) -> None:
+    """By how the quarantine knows it; rows of an older version, which have no time, come first."""
+    listed(acme, *(bad(name, external_id=name[1:]) for name in ("x1", "x2", "x3", "x4")))
+    listed(acme, bad("r", source=MAPPER), outcomes=[])
+    assert acme.store.due_quarantine() == []
+    (first, *_) = acme.rows(schema.quarantine)
+    table, seen = schema.quarantine, first["last_seen"]
+    for name, due in (
+        ("cn=x1", seen - timedelta(minutes=1)),
+        ("cn=x2", None),
+        ("cn=x3", seen - timedelta(minutes=2)),
+        ("cn=x4", seen + timedelta(hours=1)),
+        ("cn=r", seen - timedelta(minutes=3)),
+    ):
+        with acme.database.write() as connection:
+            connection.execute(table.update().where(table.c.dn == name).values(next_retry=due))
+    due_now = [
+        ("users", "2", "cn=x2", "2"),
+        (MAPPER, "cn=r", "cn=r", None),
+        ("users", "3", "cn=x3", "3"),
+        ("users", "1", "cn=x1", "1"),
+    ]
+    assert acme.store.due_quarantine() == due_now
+    assert acme.store.due_quarantine(2) == due_now[:2]
 
 
 def test_a_quarantined_person_is_found_by_name_dn_and_id(acme: Organization) -> None:

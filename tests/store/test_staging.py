@@ -140,8 +140,10 @@ def test_stored_people_are_found_by_their_ids_alone(acme: Organization) -> None:
 
     assert acme.store.stored_people([]) == {}
     assert acme.store.stored_people(["p2", "P1", "p1", "nobody"]) == {
-        "p1": StoredPerson(one, fingerprint(record("p1")), living=True),
-        "p2": StoredPerson(two, fingerprint(record("p2")), living=False),
+        "p1": StoredPerson(
+            one, fingerprint(record("p1")), living=True, digest=digest(record("p1"))
+        ),
+        "p2": StoredPerson(two, fingerprint(record("p2")), living=False, digest=None),
     }
 
 

@@ -12,6 +12,7 @@ from syncd.cli.program import command, family
 from syncd.cli.render.configuration import (
     check_blocks,
     mapper_blocks,
+    pruned_blocks,
     settings_blocks,
     tried_blocks,
     upgraded_blocks,
@@ -57,6 +58,19 @@ def db_upgrade(session: Session) -> Outcome:
     """Bring the store to this version's schema; makes the schema in an empty store."""
     report = session.app.db_upgrade()
     return Outcome(report, lambda: upgraded_blocks(report))
+
+
+@command(app, "db prune")
+def db_prune(session: Session) -> Outcome:
+    """Remove from the store what is older than the keys below `retention` keep.
+
+    The journal with its change sets, runs with their plans, what ended runs left in the stage, and
+    entries of the quarantine. It may run beside syncs: a run that is under way, a plan that waits
+    and each organization's newest runs stay. Plans that have waited longer than
+    limits.approval_period expire.
+    """
+    report = session.app.db_prune()
+    return Outcome(report, lambda: pruned_blocks(report))
 
 
 @command(app, "mappers")

@@ -1,8 +1,8 @@
-"""``plan``, ``sync``, ``approve``, ``pause``, ``resume``."""
+"""``plan``, ``sync``, ``run``, ``approve``, ``pause``, ``resume``."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,12 +13,21 @@ from syncd.cli.render.changes import MOST_CHANGES
 from syncd.cli.render.runs import run_blocks
 from syncd.cli.render.status import paused_blocks, resumed_blocks
 from syncd.cli.session import Outcome, Session
+from syncd.errors import UsageError
 
 app = family()
+# How the daemon ended: in order, or at once.
+ENDS = {"stopped": 0, "killed": 130}
+
+
+CHANGED = Annotated[
+    bool,
+    typer.Option("--changed", help="read only what changed in the directory since the last sync"),
+]
 
 
 @command(app, "plan")
-def plan(session: Session, org: Org) -> Outcome:
+def plan(session: Session, org: Org, changed: CHANGED = False) -> Outcome:
     """Read the directory and say what a sync would change; nothing is changed.
 
     The most dangerous changes come first. The exit code is 1 when there are changes, 3 when the
@@ -27,7 +36,7 @@ def plan(session: Session, org: Org) -> Outcome:
     with session.progress() as progress:
         # A first plan has a change for everybody; people read the first of them.
         limit = None if session.options.json else MOST_CHANGES
-        report = session.app.plan(org, progress=progress, limit=limit)
+        report = session.app.plan(org, changed=changed, progress=progress, limit=limit)
     return Outcome(report, lambda: run_blocks(report), main.exit_code(report))
 
 
@@ -35,6 +44,7 @@ def plan(session: Session, org: Org) -> Outcome:
 def sync(
     session: Session,
     org: Org,
+    changed: CHANGED = False,
     user: Annotated[
         str | None,
         typer.Option("--user", metavar="NAME", help="sync the person with this username only"),
@@ -43,11 +53,15 @@ def sync(
     """Sync an organization's people with its directory.
 
     Without options it is a full sync: everybody is read, and whoever is no longer there is marked
-    missing. A sync that goes over the organization's limits is blocked and waits for
-    "syncd approve". Ctrl-C stops it in order; what it had applied stays, and nothing is lost.
+    missing. With --changed only new and changed entries are read; where the directory cannot tell
+    those, the sync becomes a full one and says why. A sync that goes over the organization's limits
+    is blocked and waits for "syncd approve". Ctrl-C stops it in order; what it had applied stays,
+    and nothing is lost.
     """
+    if changed and user is not None:
+        raise UsageError("--changed and --user exclude each other; give one of them")
     with session.progress() as progress:
-        report = session.app.sync(org, user=user, progress=progress)
+        report = session.app.sync(org, changed=changed, user=user, progress=progress)
     return Outcome(report, lambda: run_blocks(report), main.exit_code(report))
 
 
@@ -82,3 +96,32 @@ def resume(session: Session, org: Org) -> Outcome:
     """Let the syncs of a paused organization start again."""
     report = session.app.resume(org)
     return Outcome(report, lambda: resumed_blocks(org))
+
+
+@command(app, "run")
+def run(
+    session: Session,
+    only: Annotated[
+        Literal["web", "sync"] | None,
+        typer.Option("--only", metavar="HALF", help="run one half: web, or sync; default: both"),
+    ] = None,
+) -> Outcome:
+    """Run the daemon until a signal ends it: full and changed-user syncs of every organization.
+
+    SIGTERM or Ctrl-C lets the syncs under way end within the time that sync.drain gives them; a
+    second one ends at once. SIGHUP reads the configuration again, as does a change of its files.
+    Several of them may share one PostgreSQL store. What it does is told in its log, on standard
+    error. The exit code is 0 after an end in order and 130 after one at once.
+    """
+    from syncd import logging
+    from syncd.daemon.service import serve
+
+    built: Any = session.app
+    # Its log is all that a terminal gets to see, so it is not kept short there.
+    options = session.options
+    level = options.log_level if options.debug or options.verbose else None
+    logging.pin(level)
+    log = built.settings.daemon.log
+    logging.configure(format=log.format, level=log.level)
+    report = serve(built, config=options.config, only=only, level=level)
+    return Outcome(report, list, ENDS[report["status"]])

@@ -1,4 +1,4 @@
-"""What ``check``, ``config``, ``mappers`` and ``db upgrade`` say."""
+"""What ``check``, ``config``, ``mappers`` and ``db`` say."""
 
 from __future__ import annotations
 
@@ -128,6 +128,33 @@ def _value(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_value(each)}" for key, each in value.items())
     return str(value)
+
+
+# What pruning counts, as it reads with one and with several.
+PRUNED = (
+    ("journal", "row of the journal", "rows of the journal"),
+    ("change_sets", "change set", "change sets"),
+    ("runs", "run", "runs"),
+    ("plan_rows", "row of a plan", "rows of plans"),
+    ("stage", "row of the stage", "rows of the stage"),
+    ("quarantine", "entry of the quarantine", "entries of the quarantine"),
+)
+
+
+def pruned_blocks(report: Document) -> list[Block]:
+    """Return what was older than it is kept."""
+    removed, expired = report.get("removed") or {}, int(report.get("expired") or 0)
+    parts = [
+        count(int(removed[key]), one, several) for key, one, several in PRUNED if removed.get(key)
+    ]
+    blocks: list[Block] = [
+        line(Span("Removed", Style.GOOD), f": {', '.join(parts)}.")
+        if parts
+        else line("Nothing is older than `retention` keeps it.")
+    ]
+    if expired:
+        blocks.append(line(f"{count(expired, 'plan')} waited too long and expired."))
+    return blocks
 
 
 def upgraded_blocks(report: Document) -> list[Block]:

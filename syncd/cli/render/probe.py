@@ -24,6 +24,7 @@ def probe_blocks(found: Document) -> list[Block]:
         *_vendor(found),
         *_controls(found.get("controls") or []),
         *_paging(found.get("paging") or {}),
+        *_changes(found.get("changes") or {}),
         *_users(found.get("users") or {}),
         *_containers(found.get("containers") or []),
     ]
@@ -88,6 +89,11 @@ def _paging(paging: Document) -> Iterator[Row]:
         yield "paging", (text,)
     if paging.get("unpaged_limit"):
         yield "size limit", (f"{number(int(paging['unpaged_limit']))} entries without pages",)
+
+
+def _changes(changes: Document) -> Iterator[Row]:
+    if changes:
+        yield "changes", (f"by {changes.get('kind')}: {changes.get('because')}",)
 
 
 def _base(base: Document) -> tuple[Piece, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from syncd.cli.application import Document
 from syncd.cli.blocks import Block, Column, Pairs, Piece, Span, Style, Table, blank, line
 from syncd.cli.render.runs import MODES, STATUS_STYLES
-from syncd.cli.words import moment, number, seconds, sentence
+from syncd.cli.words import count, moment, number, seconds, sentence
 
 
 def overview_blocks(organizations: Sequence[Document]) -> list[Block]:
@@ -82,6 +82,7 @@ def _attention(status: Document) -> list[Block]:
         )
     for plan in status.get("blocked_plans") or []:
         since = f" since {moment(plan['since'])}" if plan.get("since") else ""
+        since += f", and expires {moment(plan['expires'])}" if plan.get("expires") else ""
         head = Span(f"{org}: plan {plan.get('run')} is blocked", Style.BAD)
         blocks.append(line(head, f"{since}; look at it, then approve it:"))
         blocks += [line(f"- {sentence(str(why))}", indent=2) for why in plan.get("reasons") or []]
@@ -114,6 +115,13 @@ def one_blocks(status: Document) -> list[Block]:
         ("quarantine", (reasons or "empty",)),
         ("lease", (_lease(status.get("lease")),)),
     ]
+    succeeded = _by_mode(status.get("last_success"))
+    if succeeded:
+        rows.insert(1, ("last success", (succeeded,)))
+    failed = {mode: many for mode, many in (status.get("failures") or {}).items() if many}
+    if failed:
+        text = ", ".join(f"{mode} {count(many, 'time')} in a row" for mode, many in failed.items())
+        rows.insert(1, ("failed", (Span(text, Style.BAD),)))
     if status.get("lag_seconds") is not None:
         rows.append(("lag", (seconds(float(status["lag_seconds"])),)))
     blocks.append(Pairs(tuple(rows)))
@@ -135,8 +143,14 @@ def _last(run: Document | None) -> list[Piece]:
 
 def _next(planned: object) -> str:
     if isinstance(planned, dict):
-        return ", ".join(f"{key} {moment(str(value))}" for key, value in planned.items() if value)
+        return _by_mode(planned)
     return moment(str(planned)) if planned else "not scheduled"
+
+
+def _by_mode(times: Document | None) -> str:
+    # "full" before "changed".
+    known = sorted((times or {}).items(), reverse=True)
+    return ", ".join(f"{mode} {moment(str(when))}" for mode, when in known if when)
 
 
 def _lease(lease: Document | None) -> str:

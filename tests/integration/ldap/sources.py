@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from syncd.ldap.ber import decode_entry
@@ -56,7 +57,7 @@ def user_search(
     )
 
 
-def role_search(base_dn: str = ROLES) -> ContainerSearch:
+def role_search(base_dn: str = ROLES, *, member_of_attribute: str | None = None) -> ContainerSearch:
     """Return a search for roles."""
     return ContainerSearch(
         base_dn=base_dn,
@@ -64,6 +65,7 @@ def role_search(base_dn: str = ROLES) -> ContainerSearch:
         filter="(objectClass=groupOfNames)",
         attributes=("entryUUID", "cn", "member"),
         page_size=100,
+        member_of_attribute=member_of_attribute,
     )
 
 
@@ -74,13 +76,23 @@ def source_for(
     account: Account | None = READER,
     read_timeout_seconds: float = 20,
     log_searches: bool = False,
+    roles: ContainerSearch | None = None,
+    change_detection: str = "auto",
+    url: str | None = None,
 ) -> LdapSource:
-    """Return a source that lists people, and roles by the mapper ``import roles``."""
+    """Return a source that lists people, and roles by the mapper ``import roles``.
+
+    ``url`` is another way to the server, in clear text: the fault proxy's.
+    """
+    options = options_for(slapd, account, read_timeout_seconds=read_timeout_seconds)
+    if url is not None:
+        options = replace(options, urls=(url,), insecure_clear_text_bind=True)
     return LdapSource(
-        connection=options_for(slapd, account, read_timeout_seconds=read_timeout_seconds),
+        connection=options,
         users=users or user_search(),
-        containers={"import roles": role_search()},
+        containers={"import roles": roles or role_search()},
         log_searches=log_searches,
+        change_detection=change_detection,
     )
 
 

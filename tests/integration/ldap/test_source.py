@@ -10,7 +10,8 @@ import pytest
 
 from syncd.errors import DirectoryError, DirectoryUnavailable, NotFound, UsageError
 from syncd.ldap.ber import decode_entry
-from syncd.ldap.source import LdapSource, naming_context
+from syncd.ldap.clock import naming_context
+from syncd.ldap.source import LdapSource
 from syncd.records import Entry, Scope, Verdict
 from tests.integration.ldap.sources import (
     USER_ATTRIBUTES,
@@ -251,7 +252,10 @@ class TestWatermark:
     @pytest.mark.rule("2.9.2", server="openldap")
     def test_it_is_the_directory_s_own_time(self) -> None:
         """What changes after the watermark was read is found by asking from the watermark on."""
-        with Slapd(ldif=people(3), overlays=["syncprov"]) as server, source_for(server) as source:
+        with (
+            Slapd(ldif=people(3), overlays=["syncprov"]) as server,
+            source_for(server, change_detection="modify_timestamp") as source,
+        ):
             server.modify(f"uid=u00001,{PEOPLE}", {"sn": ["Before"]})
             watermark = source.watermark()
             server.modify(f"uid=u00002,{PEOPLE}", {"sn": ["After"]})

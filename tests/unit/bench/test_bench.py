@@ -23,7 +23,8 @@ class Measured:
 
     def __init__(self, users: int) -> None:
         self.size = Size(users)
-        self.series = {name: Series(name, [1.0, 9.0, 2.0]) for name in suite.NAMES}
+        names = (*suite.NAMES, *suite.CHANGED.values())
+        self.series = {name: Series(name, [1.0, 9.0, 2.0]) for name in names}
 
 
 @pytest.mark.parametrize("users", [1, 100, 1234])

@@ -280,11 +280,14 @@ STATUS: list[Document] = [
             "started_at": "2026-02-02T10:00:00Z",
             "finished_at": "2026-02-02T10:00:03Z",
         },
-        "next": None,
+        "next": {"changed": "2026-02-02T11:15:00Z", "full": "2026-02-03T02:00:00Z"},
+        "last_success": {"changed": "2026-02-02T10:45:00Z", "full": "2026-02-02T10:00:03Z"},
+        "failures": {"changed": 0, "full": 2},
         "blocked_plans": [
             {
                 "run": "r-000022",
                 "since": "2026-02-02T11:00:00Z",
+                "expires": "2026-02-09T11:00:00Z",
                 "reasons": ["missing: 812 of 1,204 people (67.4 %) is above the limit"],
             },
         ],
@@ -409,6 +412,10 @@ CHECKED: Document = {
                     "accepted": 500,
                     "unpaged_limit": 500,
                     "error": None,
+                },
+                "changes": {
+                    "kind": "modify_timestamp",
+                    "because": "syncrepl cannot be used: load the syncprov overlay",
                 },
                 "users": {
                     "bases": [
@@ -535,6 +542,17 @@ ANSWERS: dict[str, Any] = {
     },
     "config_show": SETTINGS,
     "config_schema": {"type": "object", "properties": {}},
+    "db_prune": {
+        "expired": 1,
+        "removed": {
+            "journal": 1204,
+            "change_sets": 1,
+            "runs": 12,
+            "plan_rows": 0,
+            "stage": 0,
+            "quarantine": 2,
+        },
+    },
     "db_upgrade": {"from": None, "to": "0001", "applied": ["0001 the model of people"]},
 }
 
@@ -566,6 +584,7 @@ class RecordedApp:
         self,
         org: str,
         *,
+        changed: bool = False,
         progress: Report | None = None,
         limit: int | None = None,
     ) -> Any:
@@ -577,6 +596,7 @@ class RecordedApp:
         self,
         org: str,
         *,
+        changed: bool = False,
         user: str | None = None,
         progress: Report | None = None,
     ) -> Any:
@@ -656,6 +676,10 @@ class RecordedApp:
     def config_schema(self) -> Any:
         """Answer as recorded."""
         return self._answer("config_schema")
+
+    def db_prune(self) -> Any:
+        """Answer as recorded."""
+        return self._answer("db_prune")
 
     def db_upgrade(self) -> Any:
         """Answer as recorded."""

@@ -48,6 +48,7 @@ ALL = [
     ("mappers",),
     ("mappers", "try", "acme", "--user", "x"),
     ("db", "upgrade"),
+    ("db", "prune"),
 ]
 METHODS = {
     ("runs", "show", "r-1"): "run",
@@ -55,6 +56,7 @@ METHODS = {
     ("config", "schema"): "config_schema",
     ("mappers", "try", "acme", "--user", "x"): "try_mappers",
     ("db", "upgrade"): "db_upgrade",
+    ("db", "prune"): "db_prune",
 }
 
 

@@ -24,7 +24,7 @@ from syncd.cli import main
 from tests.unit.cli import recorded
 
 class Slow(recorded.RecordedApp):
-    def sync(self, org, *, user=None, progress=None):
+    def sync(self, org, *, changed=False, user=None, progress=None):
         if org == "acme":
             return super().sync(org, progress=progress)
         try:

@@ -36,6 +36,7 @@ REPORTS: dict[str, Any] = {
     "check": lambda: configuration.check_blocks(recorded.CHECKED),
     "mappers": lambda: configuration.mapper_blocks(recorded.MAPPERS),
     "db upgrade": lambda: configuration.upgraded_blocks(recorded.ANSWERS["db_upgrade"]),
+    "db prune": lambda: configuration.pruned_blocks(recorded.ANSWERS["db_prune"]),
 }
 
 
@@ -257,6 +258,7 @@ def test_a_check_shows_what_the_directory_is() -> None:
     assert "controls paged results not offered assertion" in text
     assert "paging 500 entries a page, although 1,000 are configured" in text
     assert "size limit 500 entries without pages" in text
+    assert "changes by modify_timestamp: syncrepl cannot be used: load the syncprov" in text
     assert "ou=users,dc=acme,dc=example: 500 entries and more, 1 reference out of it" in text
     assert "readable uid, mail 92% (of 50 users) not seen employeeNumber" in text
     assert "identity entryUUID: unique" in text
@@ -291,6 +293,31 @@ def test_the_directorys_text_cannot_steer_the_terminal() -> None:
         text = shown(blocks, 120, color=False)
         assert "a\\x1b[2Jb\\x0ac\\u202ed" in text
         assert "\x1b" not in text
+
+
+def test_pruning_names_what_it_removed() -> None:
+    """Kinds of which nothing was old are left out; nothing at all is one sentence."""
+    text = flat(configuration.pruned_blocks(recorded.ANSWERS["db_prune"]))
+    assert text == (
+        "Removed: 1,204 rows of the journal, 1 change set, 12 runs, 2 entries of the quarantine. "
+        "1 plan waited too long and expired."
+    )
+    nothing = flat(configuration.pruned_blocks({"removed": {"runs": 0}, "expired": 0}))
+    assert nothing == "Nothing is older than `retention` keeps it."
+
+
+def test_the_schedule_is_told_by_mode() -> None:
+    """Next runs, last successes, failures in a row, and when a plan that waits expires."""
+    text = flat(status.one_blocks(recorded.STATUS[0]))
+    assert "next run full 2026-02-03 02:00 UTC, changed 2026-02-02 11:15 UTC" in text
+    assert "last success full 2026-02-02 10:00 UTC, changed 2026-02-02 10:45 UTC" in text
+    assert "failed full 2 times in a row" in text
+    assert "is blocked since 2026-02-02 11:00 UTC, and expires 2026-02-09 11:00 UTC" in text
+    unscheduled = {**recorded.STATUS[0], "next": None, "last_success": {}, "failures": {}}
+    text = flat(status.one_blocks(unscheduled))
+    assert "next run not scheduled" in text
+    assert "last success" not in text
+    assert "failed" not in text
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ class TestAsLdapsearch:
         control = Control("1.2.3", critical=True, value=b"\x00\xff")
         request = _request(controls=(control, Control("4.5")), page_size=None, size_limit=7)
         coded = base64.b64encode(b"\x00\xff").decode()
-        assert f"-E '!1.2.3=:{coded}' -E 4.5 -z 7" in request.as_ldapsearch("ldaps://h", None)
+        assert f"-E '!1.2.3::{coded}' -E 4.5 -z 7" in request.as_ldapsearch("ldaps://h", None)
 
     def test_quoting(self) -> None:
         """Nothing of a value becomes a part of the shell's command."""

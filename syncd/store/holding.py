@@ -1,0 +1,87 @@
+"""Holding some kinds of a plan back while the others are applied.
+
+The rows of people who would be changed in a held kind go to the plan's end under the state "held".
+What stands before them is applied; an approval releases them and goes on where that stopped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, exists, func, insert, literal, or_, select, update
+
+from syncd.store import schema
+from syncd.store.kinds import Kind
+from syncd.store.plan_scope import WITHHELD
+from syncd.store.runs import last_number, movers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import ColumnElement, Connection
+
+P, PG, M = schema.plan_people, schema.plan_grants, schema.stage_marks
+HELD = "held"
+ALL_CHANGES = Kind.UPDATE | Kind.RENAME | Kind.EMAIL | Kind.MOVE
+
+# The bits of a row that each limit is about; grants and revocations stand in rows of their own.
+BITS = {
+    "create": Kind.CREATE,
+    "update": ALL_CHANGES,
+    "rename": Kind.RENAME,
+    "email_change": Kind.EMAIL,
+    "missing": Kind.MISSING,
+    "disable": Kind.DISABLE,
+    "enable": Kind.ENABLE | Kind.RETURN,
+    "delete": Kind.DELETE,
+}
+
+
+def hold(connection: Connection, run_id: int, kinds: Iterable[str]) -> tuple[int, int]:
+    """Hold everybody whom these kinds concern; return (rows left to apply up to, rows held)."""
+    kinds = set(kinds)
+    last = last_number(connection, run_id)
+    bits = Kind(0)
+    for kind in kinds & BITS.keys():
+        bits |= BITS[kind]
+    concerned: list[ColumnElement[bool]] = []
+    if bits & ~Kind.CREATE:
+        known = bits & ~Kind.CREATE
+        concerned.append(and_(P.c.kinds.op("&")(int(known)) != 0, P.c.version > 0))
+    if bits & Kind.CREATE:
+        concerned.append(P.c.kinds.op("&")(int(Kind.CREATE)) != 0)
+    for kind, granted in (("grant", True), ("revoke", False)):
+        if kind in kinds:
+            theirs = exists().where(
+                PG.c.run_id == run_id,
+                PG.c.user_id == P.c.user_id,
+                PG.c.granted if granted else ~PG.c.granted,
+            )
+            concerned.append(and_(theirs, P.c.version > 0) if granted else theirs)
+    mine = and_(P.c.run_id == run_id, P.c.state == "planned")
+    held = and_(mine, or_(*concerned))
+    together = movers(connection, run_id)
+    first_held = connection.execute(select(func.min(P.c.number)).where(held)).scalar_one()
+    if first_held is None:
+        return last, 0
+    if first_held <= together:
+        # Names change hands among all of these or among none.
+        held = or_(held, and_(mine, P.c.number <= together))
+    # Not by the statement's row count, which PostgreSQL's driver does not always know.
+    count = connection.execute(select(func.count()).where(held)).scalar_one()
+    marked = exists().where(M.c.run_id == run_id, M.c.user_id == P.c.user_id, M.c.mark == WITHHELD)
+    connection.execute(
+        insert(M).from_select(
+            ["run_id", "user_id", "mark"],
+            select(P.c.run_id, P.c.user_id, literal(WITHHELD)).where(held, ~marked).distinct(),
+        )
+    )
+    connection.execute(update(P).where(held).values(state=HELD, number=P.c.number + literal(last)))
+    return last, int(count)
+
+
+def release(connection: Connection, run_id: int) -> None:
+    """Let the held rows be applied after all."""
+    connection.execute(
+        update(P).where(P.c.run_id == run_id, P.c.state == HELD).values(state="planned")
+    )

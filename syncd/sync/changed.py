@@ -1,0 +1,378 @@
+"""A changed-user sync: what changed in the directory since the last run, and what hangs on it.
+
+A source of changes tells less than a listing of everybody. Directories mend memberships without
+touching a time of modification, and forget to say who left. So its words are hints: whoever is
+named, missing, or in the way of somebody new is looked up by id, and role entries are read anew
+where somebody new or moved is named in them. What cannot be settled that way makes the run a full
+one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from syncd.errors import (
+    ChangesUnavailable,
+    DirectoryError,
+    DirectoryUnavailable,
+    MappingError,
+)
+from syncd.records import Verdict, Watermark, Whereabouts, batched
+from syncd.sync.collect import MOST_LOCATED
+from syncd.sync.collected import USERS
+from syncd.sync.readings import Page, grounded, hardcoded, unnamed
+from syncd.sync.witness import require_sight
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from syncd.records import Located, Signals
+    from syncd.sync.collect import Collector
+    from syncd.sync.evidence import Evidence
+    from syncd.sync.ports import Changes
+    from syncd.sync.run import SyncRun
+
+# Entries in quarantine that one run tries again.
+MOST_RETRIED = 500
+
+# Somebody stored: user id, external id, last known DN.
+Person = tuple[int, str, str]
+
+
+class Changed:
+    """What changed since the stored watermark."""
+
+    mode = "changed"
+
+    def __init__(self, around: SyncRun) -> None:
+        self._around = around
+        self._since: Watermark | None = None
+        self._absent: dict[int, str] = {}
+        # Whoever was looked up; once is enough, whatever came of it.
+        self._asked: set[int] = set()
+        # What was last said of somebody who could not be looked up.
+        self._unreadable = ""
+
+    def require(self, name: str | None) -> None:
+        """Make sure that changes can be told at all.
+
+        Args:
+            name: The run whose plan waits for approval, if there is one.
+
+        Raises:
+            ChangesUnavailable: A full sync has to look at everybody; reason and sentence say why.
+
+        """
+        around = self._around
+        if name is not None:
+            raise ChangesUnavailable(
+                "blocked_plan", f"run {name} is blocked and waits for an approval"
+            )
+        stored = around.store.watermark()
+        if stored is None:
+            raise ChangesUnavailable(
+                "no_watermark", "no full sync has come to its end in order so far"
+            )
+        kind = around.directory.detection().kind
+        if kind != stored.kind:
+            raise ChangesUnavailable(
+                "detection", f"changes were told by {stored.kind} and are now told by {kind}"
+            )
+        self._since = stored
+
+    def read(self, collector: Collector, evidence: Evidence) -> Watermark | None:
+        """Stage what changed, and look up whatever else it bears on.
+
+        Raises:
+            ChangesUnavailable: A full sync has to look at everybody.
+
+        """
+        around = self._around
+        since = self._since
+        if since is None:  # pragma: no cover - require() comes first
+            raise RuntimeError("the watermark was not read")
+        now = grounded(Watermark(since.kind, since.value, around.directory.ground()), around)
+        if now.ground != since.ground:
+            raise ChangesUnavailable(
+                "ground",
+                "the server, base, filter, account or mappers are not those of the last run",
+            )
+        changes = around.directory.changes(since)
+        outcome = collector.people(changes.users(), around.users, alone=True)
+        collector.collected.outcomes.append(outcome)
+        if outcome.verdict is not Verdict.COMPLETE:
+            evidence.held.append(f"users: {outcome.because}")
+        gone = self._containers(collector, evidence, changes)
+        self._retry(collector, evidence)
+        if outcome.verdict is Verdict.COMPLETE:
+            self._candidates(collector, changes.signals(USERS))
+        self._follow(collector)
+        if outcome.verdict is Verdict.COMPLETE:
+            require_sight(
+                around.directory,
+                around.store,
+                collector.run_id,
+                collector.read_ids.keys(),
+                self._absent.keys(),
+            )
+        self._refuse_twins(collector)
+        if collector.collected.unnamed:
+            evidence.held.append(unnamed(collector))
+        collector.settle_people()
+        if evidence.held:
+            evidence.revoking.clear()
+            return None
+        collector.protect()
+        if around.deletion_policy != "keep":
+            evidence.absent = collector.absent(self._absent)
+        for mapper, keys in gone.items():
+            if keys:
+                around.store.stage_absent_containers(collector.run_id, mapper, keys)
+        return Watermark(changes.watermark.kind, changes.watermark.value, now.ground)
+
+    # --- roles ----------------------------------------------------------------------------
+
+    def _containers(
+        self, collector: Collector, evidence: Evidence, changes: Changes
+    ) -> dict[str, list[bytes]]:
+        """Collect the changed role entries; return those that are gone."""
+        around = self._around
+        gone: dict[str, list[bytes]] = {}
+        for mapper, mapping in around.containers.items():
+            outcome = collector.changed_containers(changes.containers(mapper), mapping, mapper)
+            if outcome.verdict is not Verdict.COMPLETE:
+                evidence.held.append(f"{mapper}: {outcome.because}")
+                continue
+            evidence.revoking.append(mapper)
+            signals = changes.signals(mapper)
+            gone[mapper] = self._gone_containers(collector, mapper, signals)
+            if mapping.member_of:
+                changed = list(collector.found_containers(mapper).items())
+                self._members(collector, evidence, mapper, changed, gone[mapper])
+        hardcoded(around, collector, evidence)
+        return gone
+
+    def _gone_containers(self, collector: Collector, mapper: str, signals: Signals) -> list[bytes]:
+        store = self._around.store
+        said = store.containers_but(mapper, deleted=signals.deleted, present=signals.present)
+        found = collector.found_containers(mapper)
+        # A container that people name by its DN is another one under another.
+        said += store.renamed_containers(collector.run_id, mapper)
+        said = [each for each in said if each[0] not in found]
+        if not said:
+            return []
+        raws = self._roles(mapper, [dn for _, _, dn in said])
+        there = collector.container_keys(raws, self._around.containers[mapper])
+        return [key for key, _, _ in said if key not in there]
+
+    def _roles(self, mapper: str, dns: Sequence[str]) -> Sequence[bytes]:
+        """Read role entries; whoever cannot be read for good is for a full sync to settle."""
+        try:
+            return self._around.directory.read_containers(mapper, dns)
+        except DirectoryUnavailable:
+            raise
+        except DirectoryError as error:
+            raise ChangesUnavailable(
+                "role_gone", f"role entries of {mapper} could not be read: {error}"
+            ) from error
+
+    def _members(
+        self,
+        collector: Collector,
+        evidence: Evidence,
+        mapper: str,
+        changed: Sequence[tuple[bytes, str]],
+        gone: Sequence[bytes] = (),
+    ) -> None:
+        """Read the people of changed roles that are told by the people's own entries."""
+        around = self._around
+        if changed:
+            members = around.directory.members_of(mapper, [dn for _, dn in changed])
+            outcome = collector.people(members, around.users, alone=True)
+            if outcome.verdict is not Verdict.COMPLETE:
+                source, outcomes = f"members of {mapper}", collector.collected.outcomes
+                evidence.held.append(f"{source}: {outcome.because}")
+                # It is a listing of the run like the others, though one that most runs have not.
+                if all(each.source != source for each in outcomes):
+                    outcomes.append(replace(outcome, source=source))
+        were = around.store.stating_people(mapper, [*(key for key, _ in changed), *gone])
+        self._settle(collector, self._unread(collector, were))
+
+    def _trust_roles(self, collector: Collector) -> None:
+        """Read the roles that name somebody new or moved: what is stored of them may be old."""
+        around = self._around
+        naming: dict[str, list[str]] = {}
+        for mapper, key, dn in around.store.naming_containers(collector.run_id):
+            if mapper in around.containers and key not in collector.found_containers(mapper):
+                naming.setdefault(mapper, []).append(dn)
+        for mapper, dns in naming.items():
+            raws = self._roles(mapper, dns)
+            if len(raws) < len(dns):
+                raise ChangesUnavailable(
+                    "role_gone",
+                    f"{len(dns) - len(raws)} role entries of {mapper} that name somebody new or "
+                    "moved are not there any more",
+                )
+            collector.changed_containers(
+                Page(raws, mapper), around.containers[mapper], mapper, keep=False
+            )
+
+    # --- people ---------------------------------------------------------------------------
+
+    def _candidates(self, collector: Collector, signals: Signals) -> None:
+        """Look up who is said to be gone, and whom an earlier run left something undone."""
+        store = self._around.store
+        people = {each[0]: each for each in store.living(signals.deleted)}
+        if signals.present is not None:
+            missing = store.living_but(
+                signals.present | collector.read_ids.keys() | collector.bad_ids, MOST_LOCATED + 1
+            )
+            people |= {each[0]: each for each in missing}
+        self._settle(collector, self._unread(collector, people.values()))
+        undone = self._unread(collector, store.left_undone(MOST_LOCATED + 1))
+        if len(undone) > MOST_LOCATED:
+            raise ChangesUnavailable(
+                "too_much_undone", "the last run left more people undone than can be looked up"
+            )
+        self._settle(collector, undone)
+
+    def _follow(self, collector: Collector) -> None:
+        """Read whom and what that bears on which was read, until that is nothing new.
+
+        Whoever stands in the way of a name, lived where somebody else lives now, or would lose a
+        role is looked up first: the directory may have renamed him without a word.
+        """
+        store, run_id = self._around.store, collector.run_id
+        far = 0
+        while far < (far := self._progress(collector)):
+            alike = store.quarantined_alike(run_id, USERS)
+            self._read_people(collector, [(entry, dn) for _, entry, dn, _ in alike])
+            self._settle(collector, self._unread(collector, store.name_holders(run_id)))
+            self._settle(collector, self._unread(collector, store.place_holders(run_id)))
+            losing = store.losing_people(run_id, MOST_LOCATED + len(self._asked) + 1)
+            self._settle(collector, self._unread(collector, losing))
+            self._trust_roles(collector)
+
+    def _progress(self, collector: Collector) -> int:
+        roles = sum(len(collector.found_containers(name)) for name in self._around.containers)
+        return len(collector.collected.looked_at) + len(self._asked) + roles
+
+    def _refuse_twins(self, collector: Collector) -> None:
+        """Leave out who has the id of somebody else: his entry is still where it was."""
+        around, store = self._around, self._around.store
+        twins: list[int] = []
+        for part in batched(store.moved_people(collector.run_id), MOST_RETRIED):
+            expected = {external_id: (user_id, key) for user_id, external_id, _, key in part}
+            for raw in self._people([dn for _, _, dn, _ in part], set()):
+                try:
+                    entry = around.decode(raw)
+                except MappingError:
+                    continue
+                external_id, _ = around.users.identify(entry)
+                user_id, key = expected.get(external_id or "", (None, b""))
+                if user_id is not None and around.dn_key(entry.dn) != key:
+                    twins.append(user_id)
+        if twins:
+            collector.collected.reject_conflicts(
+                store.unstage(collector.run_id, twins, "duplicate_id")
+            )
+
+    def _people(self, dns: Sequence[str], refused: set[str]) -> list[bytes]:
+        """Read people by DN; those that the directory does not let be read are ``refused``."""
+        read = self._around.directory.read_people
+        try:
+            return list(read(dns))
+        except DirectoryUnavailable:
+            raise
+        except DirectoryError:
+            if len(dns) == 1:
+                refused.add(dns[0])
+                return []
+            return [raw for dn in dns for raw in self._people([dn], refused)]
+
+    def _unread(self, collector: Collector, people: Iterable[Person]) -> list[Person]:
+        """Return those of these people who were neither read nor found to be absent so far."""
+        return [
+            each
+            for each in people
+            if each[0] not in self._asked
+            and each[1] not in collector.read_ids
+            and each[1] not in collector.bad_ids
+        ]
+
+    def _settle(self, collector: Collector, people: Sequence[Person]) -> None:
+        """Look people up of whom nothing will be told again.
+
+        Raises:
+            ChangesUnavailable: They are too many, or the directory said nothing clear of one.
+
+        """
+        if len(people) > MOST_LOCATED:
+            raise ChangesUnavailable(
+                "too_many_absent",
+                f"{len(people)} people are said to have left, or to have left a role",
+            )
+        unsettled = len(people) - self._look(collector, people)
+        if unsettled:
+            raise ChangesUnavailable(
+                "unreadable",
+                f"{unsettled} people who changed or left could not be looked up: "
+                f"{self._unreadable}",
+            )
+
+    def _look(self, collector: Collector, people: Sequence[Person]) -> int:
+        """Look people up by id: read those who are there, note those who are not."""
+        if not people:
+            return 0
+        self._asked.update(user_id for user_id, _, _ in people)
+        located: Mapping[str, Located] = self._around.directory.locate(
+            [(external_id, dn) for _, external_id, dn in people]
+        )
+        raws: list[bytes] = []
+        settled = 0
+        for user_id, external_id, _ in people:
+            found = located[external_id]
+            if found.whereabouts is Whereabouts.PRESENT and found.entry is not None:
+                raws.append(found.entry)
+                settled += 1
+            elif found.whereabouts not in {Whereabouts.PRESENT, Whereabouts.UNREADABLE}:
+                self._absent[user_id] = f"{found.whereabouts.value}: {found.detail}"
+                settled += 1
+            else:
+                self._unreadable = found.detail
+        if raws:
+            collector.people(Page(raws), self._around.users, alone=True)
+        return settled
+
+    def _read_people(self, collector: Collector, entries: Sequence[tuple[str, str]]) -> None:
+        """Read the (entry, DN) of people in quarantine again."""
+        # Without a DN nobody can be looked at: a full sync settles that.
+        looked_at = collector.collected.looked_at
+        named = [each for each in entries if each[1] and (USERS, each[0]) not in looked_at]
+        if named:
+            refused: set[str] = set()
+            raws = self._people([dn for _, dn in named], refused)
+            collector.people(Page(raws), self._around.users, alone=True)
+            looked_at |= {(USERS, entry) for entry, dn in named if dn not in refused}
+
+    def _retry(self, collector: Collector, evidence: Evidence) -> None:
+        """Read the entries in quarantine again that are due."""
+        around = self._around
+        named: dict[str, list[tuple[str, str]]] = {}
+        for source, entry, dn, _ in around.store.due_quarantine(MOST_RETRIED):
+            named.setdefault(source, []).append((entry, dn))
+        for source, entries in named.items():
+            if source == USERS:
+                self._read_people(collector, entries)
+                continue
+            if source in around.containers:
+                before = set(collector.found_containers(source))
+                raws = self._roles(source, [dn for _, dn in entries if dn])
+                mapping = around.containers[source]
+                collector.changed_containers(Page(raws, source), mapping, source, keep=False)
+                if mapping.member_of:
+                    found = collector.found_containers(source).items()
+                    again = [each for each in found if each[0] not in before]
+                    self._members(collector, evidence, source, again)
+            collector.collected.looked_at.update((source, entry) for entry, dn in entries if dn)

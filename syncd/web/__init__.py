@@ -1,0 +1,1 @@
+"""What browsers and orchestrators reach over HTTP. Rules live elsewhere; here is only HTTP."""
