@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from syncd.errors import DirectoryError, DirectoryUnavailable, NotFound, UsageError
+from syncd.errors import (
+    ChangesUnavailable,
+    DirectoryError,
+    DirectoryUnavailable,
+    NotFound,
+    UsageError,
+)
 from syncd.records import ListingOutcome, Verdict, Watermark
 from syncd.sync.collected import USERS
 from syncd.sync.evidence import SHIFTED
@@ -87,12 +93,24 @@ class Everybody:
             )
         elif evidence.promoted is not None and evidence.promoted.reason in SHIFTED:
             evidence.lasting.append(f"it became a full sync because {evidence.promoted}")
+        elif stored is not None and (because := self._went_back(stored, watermark)):
+            evidence.lasting.append(f"the directory is older than the last run: {because}")
         # The plan that waits under such a doubt gives way to this run's; its doubt does not.
         store = self._around.store
         for doubt in store.waiting_doubts(store.waiting_run()):
             if doubt not in evidence.lasting:
                 evidence.lasting.append(doubt)
         evidence.doubts += evidence.lasting
+
+    def _went_back(self, stored: Watermark, watermark: Watermark) -> str | None:
+        """Return the sentence on a directory that was restored to an earlier state."""
+        if stored.kind != watermark.kind:
+            return None
+        try:
+            self._around.directory.changes(stored)
+        except ChangesUnavailable as error:
+            return str(error) if error.reason == "clock_backwards" else None
+        return None
 
     def _containers(
         self, collector: Collector, evidence: Evidence

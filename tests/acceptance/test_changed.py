@@ -255,6 +255,19 @@ def test_a_watermark_that_the_directory_cannot_have_given_makes_it_a_full_run(
     assert world.users()["u00001"]["enabled"]
 
 
+@ON_SQLITE
+@pytest.mark.rule("2.1.3", server="openldap")
+def test_a_full_sync_of_a_restored_directory_takes_nobody_away(quick_world: MakeQuickWorld) -> None:
+    """A directory that is older than the last run lacks whoever came since: somebody looks."""
+    world = _world(quick_world, "modify_timestamp", people(30))
+    world.sql("update watermarks set value = '20991231235959Z'")
+    world.slapd.delete(f"uid=u00001,{PEOPLE}")
+    blocked = world.sync(code=3)
+    assert blocked["absences"] == "held"
+    assert any("older than the last run" in reason for reason in blocked["reasons"])
+    assert world.users()["u00001"]["enabled"]
+
+
 @EITHER
 @ON_SQLITE
 @pytest.mark.rule("2.13.4", server="openldap")
