@@ -34,7 +34,8 @@ soak: ## sudden ends at 200 random moments of each kind, and long histories; tak
 	@scripts/bootstrap dev
 	@scripts/system-packages
 	@echo "the same again: make soak MOMENTS=$(MOMENTS) SEED=$(SEED)"
-	@SYNCD_SOAK=$(MOMENTS) SYNCD_SOAK_SEED=$(SEED) $(BIN)/python -m pytest $(ARGS) $(SOAKED)
+	@SYNCD_SOAK=$(MOMENTS) SYNCD_SOAK_SEED=$(SEED) $(BIN)/python -m pytest \
+	  -n $(WORKERS) --dist worksteal $(ARGS) $(SOAKED)
 
 check: ## linters, types and contracts, without the tests
 	@scripts/bootstrap dev

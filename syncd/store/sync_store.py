@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, or_, select, update
 
 from syncd.errors import ConstraintViolated
 from syncd.store import books, holding, planning, runs, schedules, schema, waiting
-from syncd.store.applying import Batch
+from syncd.store.applying import Batch, unresolved
 from syncd.store.approving import Approving
 from syncd.store.changed import ChangedReads
 from syncd.store.collecting import Collecting
@@ -122,14 +122,9 @@ class SyncStore(Collecting, ChangedReads, Approving):
 
     def unresolved(self) -> int:
         """Return how many members that containers name are nobody known."""
-        table = schema.membership_refs
+        few = select(func.count()).select_from(schema.membership_refs)
         with self.database.read() as connection:
-            return connection.execute(
-                select(func.count()).where(
-                    table.c.organization_id == self.organization_id,
-                    table.c.user_id.is_(None),
-                )
-            ).scalar_one()
+            return connection.execute(few.where(unresolved(self.organization_id))).scalar_one()
 
     # --- planning and applying ------------------------------------------------------------
 

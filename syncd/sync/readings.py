@@ -55,12 +55,13 @@ class Everybody:
         watermark = grounded(directory.watermark(), around)
         people, evidence.grants = store.population(around.mappers)
         evidence.people = people
+        # Before the listing: a directory that is lost from here on still brought whom it listed.
+        self._doubt(evidence, watermark)
         outcome = collector.people(directory.users(), around.users)
         if outcome.result_code is None and not outcome.entries and not outcome.pages:
             raise DirectoryError(
                 f"the directory brought nobody: {outcome.because}; nothing was changed"
             )
-        self._doubt(evidence, watermark)
         if people and not outcome.entries:
             evidence.doubts.append(
                 f"the users listing is empty while {people} people are known; look at the users "
@@ -85,7 +86,10 @@ class Everybody:
         return watermark
 
     def _doubt(self, evidence: Evidence, watermark: Watermark) -> None:
-        stored = self._around.store.watermark()
+        store = self._around.store
+        stored = store.watermark()
+        # The plan that waits under such a doubt gives way to this run's; its doubt does not.
+        waiting = store.waiting_doubts(store.waiting_run())
         if stored is not None and stored.ground != watermark.ground:
             evidence.doubts.append(
                 "the server, base, filter, account or mappers are not those of the last run, so "
@@ -93,13 +97,9 @@ class Everybody:
             )
         elif evidence.promoted is not None and evidence.promoted.reason in SHIFTED:
             evidence.lasting.append(f"it became a full sync because {evidence.promoted}")
-        elif stored is not None and (because := self._went_back(stored, watermark)):
+        elif stored is not None and not waiting and (because := self._went_back(stored, watermark)):
             evidence.lasting.append(f"the directory is older than the last run: {because}")
-        # The plan that waits under such a doubt gives way to this run's; its doubt does not.
-        store = self._around.store
-        for doubt in store.waiting_doubts(store.waiting_run()):
-            if doubt not in evidence.lasting:
-                evidence.lasting.append(doubt)
+        evidence.lasting += [doubt for doubt in waiting if doubt not in evidence.lasting]
         evidence.doubts += evidence.lasting
 
     def _went_back(self, stored: Watermark, watermark: Watermark) -> str | None:
