@@ -317,7 +317,7 @@ class Slapd:
             "maxsize 4294967296",
             *([] if self._durable else ["envflags nosync"]),
             "index objectClass,entryUUID,uid,cn,member eq",
-            "index modifyTimestamp,entryCSN eq",
+            "index createTimestamp,modifyTimestamp,entryCSN eq",
             "index mail eq,sub",
             *limits,
             self._access,
