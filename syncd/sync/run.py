@@ -273,7 +273,11 @@ class SyncRun:
             for done, total in store.apply(run_id, self.options.batch_size, last=last):
                 state.applied = done, total
                 self.progress("apply", done, total)
-            if last is not None or store.conflicts(run_id):
+            left_out = store.conflicts(run_id)
+            if left_out:
+                # What was left out has to be told again.
+                watermark = None
+            if last is not None or left_out:
                 state.counts = store.counts(run_id)
         store.settle(run_id, few=state.mode != "full")
         collected.seconds["apply"] += time.perf_counter() - now
