@@ -11,13 +11,16 @@ import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 KEY_BYTES = 16
 T = TypeVar("T")
+
+# What a container stands for; one "outside" of its mapper's base only hands its members on.
+TargetKind: TypeAlias = Literal["role", "group", "outside"]
 
 
 def fold(text: str) -> str:
@@ -109,7 +112,7 @@ class Member(NamedTuple):
 
 
 class ContainerRecord(NamedTuple):
-    """A role (or group) entry as its mapper read it."""
+    """A role or group entry as its mapper read it."""
 
     mapper: str
     # The key of its external id: stable through renames where the directory has such an id. Where
@@ -118,12 +121,20 @@ class ContainerRecord(NamedTuple):
     external_id: str
     dn: str
     dn_key: bytes
-    # The name in the directory and the role it stands for in the store.
+    # The name in the directory, and what it stands for in the store: a role's or a group's name.
     name: str
-    role_name: str
+    target: str
     members: tuple[Member, ...]
     # False when not all members could be read: such a container keeps the members it had.
     whole: bool
+    kind: TargetKind = "role"
+    # Of a group: a canonical JSON object of lists of strings.
+    attributes: str = "{}"
+    # The containers that this one says it is in (its own memberOf), by their keys.
+    parents: tuple[bytes, ...] = ()
+    # DNs of members that are neither below the people's nor below the mapper's own base: people or
+    # containers that no listing of this organization shows.
+    outside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

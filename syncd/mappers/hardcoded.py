@@ -44,7 +44,7 @@ def hardcoded_container(options: HardcodedRoleOptions) -> ContainerRecord:
         dn="",
         dn_key=key,
         name=options.role,
-        role_name=options.role,
+        target=options.role,
         members=(),
         whole=True,
     )

@@ -98,7 +98,7 @@ class ContainerMapping:
             dn=entry.dn,
             dn_key=dn_key,
             name=name,
-            role_name=self._role_name(name),
+            target=self._role_name(name),
             members=members,
             whole=whole,
         )

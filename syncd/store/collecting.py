@@ -167,7 +167,7 @@ class Collecting:
                     record.external_id,
                     record.dn,
                     record.name,
-                    record.role_name,
+                    record.target,
                     role_key,
                     None,
                     digest,

@@ -247,7 +247,7 @@ class Collector:
                 if record is None:
                     continue
                 collected.containers += 1
-                load.append((collected.containers, record, fold(record.role_name), digest))
+                load.append((collected.containers, record, fold(record.target), digest))
                 members += len(record.members)
                 # Within the page: a page of large roles holds hundreds of thousands of members.
                 if members >= STAGE_MEMBERS or len(load) >= STAGE_ROWS:
@@ -289,7 +289,7 @@ class Collector:
         for record, now in records:
             if stored.get(record.container_key) != now:
                 self.collected.containers += 1
-                load.append((self.collected.containers, record, fold(record.role_name), now))
+                load.append((self.collected.containers, record, fold(record.target), now))
         self._stage_containers(load)
         if keep:
             self.collected.outcomes.append(listing.outcome)
@@ -381,12 +381,12 @@ class Collector:
         """Collect a container that no directory holds; it changes with its role only."""
         digests, _ = self._store.container_digests(record.mapper)
         digest = int.from_bytes(
-            blake2b(record.role_name.encode(), digest_size=8, key=self._key).digest(),
+            blake2b(record.target.encode(), digest_size=8, key=self._key).digest(),
             "big",
             signed=True,
         )
         if digests.mark(digest):
             return
         self.collected.containers += 1
-        staged = [(self.collected.containers, record, fold(record.role_name), digest)]
+        staged = [(self.collected.containers, record, fold(record.target), digest)]
         self._store.stage_containers(self.run_id, staged)

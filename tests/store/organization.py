@@ -91,7 +91,7 @@ def container(
         dn=dn,
         dn_key=key_of(dn),
         name=name,
-        role_name=role or name,
+        target=role or name,
         members=(*by_dn, *by_uid),
         whole=whole,
     )
@@ -153,7 +153,7 @@ class Organization:
             self.store.stage_containers(
                 run_id,
                 [
-                    (number, each, fold(each.role_name), digest(each))
+                    (number, each, fold(each.target), digest(each))
                     for number, each in enumerate(containers, 1)
                 ],
             )

@@ -214,7 +214,7 @@ def test_hardcoded_roles() -> None:
         MemberOf("staff", key_of("hardcoded\0staff"), "Staff"),
     )
     staff = mapping.containers[0]
-    assert (staff.mapper, staff.container_key, staff.role_name) == (
+    assert (staff.mapper, staff.container_key, staff.target) == (
         "staff",
         statements[1].container_key,
         "Staff",

@@ -61,7 +61,7 @@ def test_a_role_with_members() -> None:
         dn="cn=Admins,ou=roles,dc=x",
         dn_key=dn_key("cn=admins,ou=roles,dc=x"),
         name="Admins",
-        role_name="Admins",
+        target="Admins",
         members=tuple(
             sorted(
                 [
@@ -183,7 +183,7 @@ def test_part_of_the_members_is_not_all_of_them(ranges: list[str], whole: bool) 
 def test_names_of_every_kind(name: str) -> None:
     """Slashes, commas, stars, parentheses and any alphabet are part of a role's name."""
     record = roles()(role(name))
-    assert (record.name, record.role_name) == (name, name)
+    assert (record.name, record.target) == (name, name)
 
 
 @pytest.mark.parametrize(
@@ -219,11 +219,11 @@ def test_preconfigured_names_are_reserved(name: str) -> None:
 def test_the_name_map() -> None:
     """A role gets the name that the map says, reserved ones only with both keys."""
     mapping = roles(name_map={"IT-Admins": "Operators", "admin": "Directory admins"})
-    assert mapping(role("it-admins")).role_name == "Operators"
-    assert mapping(role("Admin")).role_name == "Directory admins"
-    assert mapping(role("Sales")).role_name == "Sales"
+    assert mapping(role("it-admins")).target == "Operators"
+    assert mapping(role("Admin")).target == "Directory admins"
+    assert mapping(role("Sales")).target == "Sales"
     granted = roles(name_map={"IT-Admins": "Admin"}, may_grant_privileged=True)
-    assert granted(role("it-admins")).role_name == "Admin"
+    assert granted(role("it-admins")).target == "Admin"
     assert refused(granted, role("Owner")).reason == Reason.ROLE_NAME_RESERVED
     error = refused(roles(name_map={"IT-Admins": "Admin"}), role("it-admins"))
     assert error.reason == Reason.ROLE_NAME_RESERVED
