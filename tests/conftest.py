@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import os
 import signal
@@ -11,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import soak as _soak  # noqa: F401 - reads its own settings before they are forgotten
+from tests.servers.ds389 import DS389
+from tests.servers.ds389_template import shared_template
 from tests.servers.postgres import Postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.servers.samba import SambaAD
 
 # A person's own settings must not decide a test, in this process or in one it starts.
 for _name in [name for name in os.environ if name.startswith(("SYNCD_", "LDAP"))]:
@@ -49,6 +54,22 @@ def postgres() -> Iterator[Postgres]:
         yield cluster
 
 
+@pytest.fixture(scope="session")
+def ds389_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a 389 Directory Server to be copied; test processes share it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    return shared_template(root)
+
+
+@pytest.fixture
+def ds389(ds389_template: Path) -> Iterator[DS389]:
+    """A 389 Directory Server of this test's own, without people and roles."""
+    with DS389(ds389_template) as server:
+        yield server
+
+
 @pytest.fixture
 def postgres_url(postgres: Postgres) -> Iterator[str]:
     """The URL of an empty PostgreSQL database of this test's own."""
@@ -75,6 +96,31 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     cluster: Postgres = request.getfixturevalue("postgres")
     with cluster.database(request.getfixturevalue("postgres_template")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def samba_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a provisioned Active Directory domain, made once for all workers."""
+    from tests.servers.samba import provision  # noqa: PLC0415 - most tests need no Samba
+
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    template = shared / "samba-template"
+    with (shared / "samba-template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not template.exists():
+            provision(template)
+    return template
+
+
+@pytest.fixture(scope="module")
+def samba(samba_template: Path) -> Iterator[SambaAD]:
+    """A running Active Directory domain controller of this module's own."""
+    from tests.servers.samba import SambaAD  # noqa: PLC0415 - most tests need no Samba
+
+    with SambaAD(samba_template) as server:
+        yield server
 
 
 def _migrate(url: str) -> None:

@@ -120,10 +120,10 @@ def result(tag: int, code: int, rest: bytes = b"") -> bytes:
 class FaultProxy:
     """One proxy before one server; use it as a context manager. ``faults`` may be changed."""
 
-    def __init__(self, port: int, faults: Faults | None = None) -> None:
+    def __init__(self, port: int, faults: Faults | None = None, *, host: str = "127.0.0.1") -> None:
         self.searches = 0
         self.faults = faults or Faults()
-        self._upstream = port
+        self._upstream = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.url = f"ldap://127.0.0.1:{self.port}"
@@ -189,10 +189,10 @@ class FaultProxy:
 class _Session:
     """One client's connection through the proxy."""
 
-    def __init__(self, proxy: FaultProxy, client: socket.socket, port: int) -> None:
+    def __init__(self, proxy: FaultProxy, client: socket.socket, upstream: tuple[str, int]) -> None:
         self._proxy = proxy
         self._client = client
-        self._server = socket.create_connection(("127.0.0.1", port), 5)
+        self._server = socket.create_connection(upstream, 5)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._from_client = b""
         self._from_server = b""
