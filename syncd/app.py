@@ -301,6 +301,11 @@ class App:
                         dn_key=dn_key,
                         now=_now,
                         run_name=run_name,
+                        renamed={
+                            mapper.name: mapper.renamed_from
+                            for mapper in organization.active_mappers
+                            if mapper.renamed_from is not None
+                        },
                         progress=progress,
                     ),
                     database,

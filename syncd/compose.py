@@ -16,17 +16,23 @@ from syncd.ldap.connection import ConnectionOptions
 from syncd.ldap.listings import ContainerSearch, UserSearch
 from syncd.ldap.vendors import VENDORS
 from syncd.mappers import options as mapper_options
-from syncd.mappers.pipeline import Codec, compile_roles, compile_users
+from syncd.mappers.account_options import AccountStateOptions
+from syncd.mappers.containers import base_dn
+from syncd.mappers.pipeline import Codec, compile_groups, compile_roles, compile_users
 from syncd.records import Limit, Scope
 from syncd.settings.limits import DEFAULT_LIMITS
+from syncd.settings.memberships import LOAD, LOAD_RECURSIVELY
 from syncd.sync.guard import Limits
 from syncd.sync.run import SyncOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from syncd.ldap.vendors import VendorDefaults
     from syncd.mappers.pipeline import ContainerMapping, UserMapping
     from syncd.settings import LdapSettings, OrganizationSettings
+    from syncd.settings.mappers import GroupMapper
+    from syncd.settings.roles import RoleImport
 
 IMPORT_ROLES = "import roles"
 OPTIONS = {
@@ -34,6 +40,7 @@ OPTIONS = {
     "full-name": mapper_options.FullNameOptions,
     "hardcoded-attribute": mapper_options.HardcodedAttributeOptions,
     "hardcoded-role": mapper_options.HardcodedRoleOptions,
+    "hardcoded-group": mapper_options.HardcodedGroupOptions,
 }
 
 
@@ -80,9 +87,9 @@ def directory_parts(organization: OrganizationSettings) -> DirectoryParts:
         naming_values=dn.naming_values,
         is_below=dn.is_below,
     )
-    imports = _role_imports(organization, ldap, uuid_attribute)
+    imports = _imports(organization, ldap, vendor, uuid_attribute)
     mappings = {
-        each.name: compile_roles(each, codec=codec, username_attribute=username_attribute)
+        each.name: _compiled(each, codec=codec, username_attribute=username_attribute)
         for each in imports
     }
     member_attributes = [name for each in mappings.values() for name in each.member_attributes]
@@ -95,6 +102,8 @@ def directory_parts(organization: OrganizationSettings) -> DirectoryParts:
         mappers=_attribute_mappers(organization, username_attribute, vendor),
         member_attributes=member_attributes,
         member_of=member_of,
+        primary_groups=[by for each in mappings.values() for by in each.primary_groups],
+        account=_account_state(organization, vendor),
     )
     page_size = ldap.effective_page_size
     user_filter = _checked(organization, "ldap.user_search_filter", ldap.user_search_filter)
@@ -115,20 +124,13 @@ def directory_parts(organization: OrganizationSettings) -> DirectoryParts:
             modified_attribute=vendor.modified_attribute,
         ),
         containers={
-            each.name: ContainerSearch(
-                base_dn=each.roles_dn,
+            each.name: _search(
+                organization,
+                each,
+                mappings[each.name],
+                vendor=vendor,
                 scope=scope,
-                filter=_class_filter(
-                    each.role_object_class,
-                    _checked(organization, f"{each.name}: ldap_filter", each.ldap_filter),
-                ),
-                attributes=mappings[each.name].attributes,
                 page_size=page_size,
-                created_attribute=vendor.created_attribute,
-                modified_attribute=vendor.modified_attribute,
-                member_of_attribute=each.member_of_ldap_attribute
-                if mappings[each.name].member_of
-                else None,
             )
             for each in imports
         },
@@ -222,38 +224,145 @@ def _attribute_mappers(
     return mappers
 
 
-def _role_imports(
-    organization: OrganizationSettings, ldap: LdapSettings, uuid_attribute: str
-) -> list[mapper_options.RoleImportOptions]:
-    vendor = VENDORS[ldap.vendor]
-    found = []
-    configured = [(IMPORT_ROLES, ldap.import_roles)] if ldap.import_roles is not None else []
-    configured += [
-        (mapper.name, mapper) for mapper in organization.active_mappers if mapper.type == "role"
-    ]
-    for name, roles in configured:
-        found.append(
-            mapper_options.RoleImportOptions(
-                name=name,
-                roles_dn=roles.roles_dn,
-                role_name_ldap_attribute=roles.role_name_ldap_attribute
-                or vendor.group_name_attribute,
-                role_object_class=tuple(roles.role_object_class or vendor.group_object_classes),
-                ldap_filter=roles.ldap_filter,
-                user_roles_retrieve_strategy=mapper_options.RetrieveStrategy(
-                    roles.user_roles_retrieve_strategy
-                ),
-                membership_attribute_type=mapper_options.MembershipType(
-                    roles.membership_attribute_type
-                ),
-                membership_ldap_attribute=roles.membership_ldap_attribute
-                or vendor.member_attribute,
-                membership_user_ldap_attribute=roles.membership_user_ldap_attribute,
-                member_of_ldap_attribute=roles.member_of_ldap_attribute
-                or vendor.member_of_attribute,
-                name_map=dict(roles.name_map),
-                may_grant_privileged=roles.may_grant_privileged,
-                uuid_attribute=uuid_attribute,
+def _account_state(
+    organization: OrganizationSettings, vendor: VendorDefaults
+) -> AccountStateOptions | None:
+    for mapper in organization.active_mappers:
+        if mapper.type == "account-state":
+            return AccountStateOptions(
+                name=mapper.name,
+                attributes=tuple(mapper.attributes or vendor.state_attributes),
+                attribute_names=dict(mapper.attribute_names),
+                lockout_duration=mapper.lockout_duration,
+                trust_absence=mapper.trust_absence,
             )
-        )
+    return None
+
+
+def _imports(
+    organization: OrganizationSettings,
+    ldap: LdapSettings,
+    vendor: VendorDefaults,
+    uuid_attribute: str,
+) -> list[mapper_options.ImportOptions]:
+    """Return the imports of roles and groups, the vendor's names filled in."""
+    found: list[mapper_options.ImportOptions] = []
+    configured: list[Any] = list(organization.active_mappers)
+    if ldap.import_roles is not None:
+        found.append(_role_import(IMPORT_ROLES, ldap.import_roles, vendor, uuid_attribute))
+    for mapper in configured:
+        if mapper.type == "role":
+            found.append(_role_import(mapper.name, mapper, vendor, uuid_attribute))
+        elif mapper.type == "group":
+            found.append(_group_import(mapper, vendor, uuid_attribute))
     return found
+
+
+def _role_import(
+    name: str, roles: RoleImport, vendor: VendorDefaults, uuid_attribute: str
+) -> mapper_options.RoleImportOptions:
+    strategy, shared = _memberships(
+        roles, roles.user_roles_retrieve_strategy, vendor, uuid_attribute
+    )
+    return mapper_options.RoleImportOptions(
+        name=name,
+        roles_dn=roles.roles_dn,
+        role_name_ldap_attribute=roles.role_name_ldap_attribute or vendor.group_name_attribute,
+        role_object_class=tuple(roles.role_object_class or vendor.group_object_classes),
+        user_roles_retrieve_strategy=strategy,
+        name_map=dict(roles.name_map),
+        name_patterns=tuple(
+            mapper_options.NamePatternOptions(match=each.match, role=each.role)
+            for each in roles.name_patterns
+        ),
+        role_prefix=roles.role_prefix,
+        unknown_roles=roles.unknown_roles,
+        drop_non_existing_roles=roles.drop_non_existing_roles,
+        may_grant_privileged=roles.may_grant_privileged,
+        **shared,
+    )
+
+
+def _group_import(
+    groups: GroupMapper, vendor: VendorDefaults, uuid_attribute: str
+) -> mapper_options.GroupImportOptions:
+    strategy, shared = _memberships(
+        groups, groups.user_groups_retrieve_strategy, vendor, uuid_attribute
+    )
+    return mapper_options.GroupImportOptions(
+        name=groups.name,
+        groups_dn=groups.groups_dn,
+        group_name_ldap_attribute=groups.group_name_ldap_attribute or vendor.group_name_attribute,
+        group_object_classes=tuple(groups.group_object_classes or vendor.group_object_classes),
+        preserve_group_inheritance=groups.preserve_group_inheritance,
+        user_groups_retrieve_strategy=strategy,
+        mapped_group_attributes=tuple(groups.mapped_group_attributes or ()),
+        groups_path=groups.groups_path,
+        drop_non_existing_groups_during_sync=groups.drop_non_existing_groups_during_sync,
+        **shared,
+    )
+
+
+def _memberships(
+    section: RoleImport | GroupMapper, strategy: str, vendor: VendorDefaults, uuid_attribute: str
+) -> tuple[mapper_options.RetrieveStrategy, dict[str, Any]]:
+    """Return who says who is in an import's entries, and the keys that both kinds share."""
+    nested = mapper_options.Nested(section.nested_membership)
+    if strategy == LOAD_RECURSIVELY:
+        strategy = LOAD
+        nested = mapper_options.Nested.IN_CHAIN if vendor.in_chain else mapper_options.Nested.EXPAND
+    by = mapper_options.PrimaryGroupBy
+    return mapper_options.RetrieveStrategy(strategy), {
+        "ldap_filter": section.ldap_filter,
+        "membership_attribute_type": mapper_options.MembershipType(
+            section.membership_attribute_type
+        ),
+        "membership_ldap_attribute": section.membership_ldap_attribute or vendor.member_attribute,
+        "membership_user_ldap_attribute": section.membership_user_ldap_attribute,
+        "member_of_ldap_attribute": section.member_of_ldap_attribute or vendor.member_of_attribute,
+        "nested_membership": nested,
+        "primary_group": section.primary_group,
+        "primary_group_by": by.OBJECT_SID if vendor.primary_group else by.GID_NUMBER,
+        "uuid_attribute": uuid_attribute,
+    }
+
+
+def _compiled(
+    options: mapper_options.ImportOptions,
+    *,
+    codec: Codec,
+    username_attribute: str,
+) -> ContainerMapping:
+    if isinstance(options, mapper_options.RoleImportOptions):
+        return compile_roles(options, codec=codec, username_attribute=username_attribute)
+    return compile_groups(options, codec=codec, username_attribute=username_attribute)
+
+
+def _search(
+    organization: OrganizationSettings,
+    options: mapper_options.ImportOptions,
+    mapping: ContainerMapping,
+    *,
+    vendor: VendorDefaults,
+    scope: Scope,
+    page_size: int | None,
+) -> ContainerSearch:
+    """Return the search that lists an import's entries."""
+    if isinstance(options, mapper_options.RoleImportOptions):
+        classes = options.role_object_class
+    else:
+        classes = options.group_object_classes
+    own_filter = _checked(organization, f"{options.name}: ldap_filter", options.ldap_filter)
+    return ContainerSearch(
+        base_dn=base_dn(options),
+        scope=scope,
+        filter=_class_filter(classes, own_filter),
+        class_filter=_class_filter(classes, ""),
+        attributes=mapping.attributes,
+        page_size=page_size,
+        created_attribute=vendor.created_attribute,
+        modified_attribute=vendor.modified_attribute,
+        member_of_attribute=options.member_of_ldap_attribute if mapping.member_of else None,
+        in_chain=options.nested_membership == mapper_options.Nested.IN_CHAIN,
+        member_attribute=options.membership_ldap_attribute,
+    )

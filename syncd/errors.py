@@ -110,8 +110,9 @@ class ChangesUnavailable(DirectoryError):
     """What changed cannot be told from here on; a full sync has to look at everybody.
 
     ``reason`` is one of a closed set of words, for metrics: no_watermark, ground, detection,
-    clock_backwards, no_clock, cookie_refused, history_gap, too_many_absent, too_much_undone,
-    unreadable, out_of_sight, role_gone, blocked_plan.
+    clock_backwards, no_clock, cookie_refused, history_gap, other_server, too_many_absent,
+    too_many_changed, too_much_undone, renamed_unit, unreadable, out_of_sight, role_gone,
+    blocked_plan.
     """
 
     code = "changes_unavailable"

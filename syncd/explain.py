@@ -230,6 +230,9 @@ def record_shape(record: UserRecord) -> dict[str, Any]:
         "first_name": record.first_name,
         "last_name": record.last_name,
         "attributes": json.loads(record.attributes),
+        "account": None
+        if record.account is None
+        else record.account._asdict() | {"absent": list(record.account.absent)},
         "source_created_at": record.source_created_at,
         "source_modified_at": record.source_modified_at,
         "memberships": [

@@ -77,6 +77,29 @@ class MemberOf(NamedTuple):
     value: str
 
 
+# Times of an account that lie before and after all others: text, so that times compare as text.
+EVER = "1970-01-01T00:00:00Z"
+NEVER = "9999-12-31T23:59:59Z"
+
+
+class AccountState(NamedTuple):
+    """What a directory says of a person's account; None is no statement and changes nothing.
+
+    Times are ISO 8601 in UTC with a ``Z``.
+    """
+
+    disabled: bool | None = None
+    # EVER: not locked. NEVER: until the directory says otherwise.
+    locked_until: str | None = None
+    # NEVER: it does not.
+    expires_at: str | None = None
+    # EVER: it has begun.
+    starts_at: str | None = None
+    # Reasons (disabled, locked, expired, not_yet_valid) whose attribute the entry lacks where that
+    # means that they do not hold; believed only of an entry that has changed.
+    absent: tuple[str, ...] = ()
+
+
 class UserRecord(NamedTuple):
     """A person as the mappers made him from one entry or one token."""
 
@@ -92,8 +115,8 @@ class UserRecord(NamedTuple):
     last_name: str | None
     # A canonical JSON object of lists of strings, so that equal attributes are equal text.
     attributes: str
-    # What the source says of the account: None is no statement, "" is enabled, else the reason.
-    disabled: str | None
+    # None: nobody looks at accounts here, so that nothing of the kind holds (any more).
+    account: AccountState | None
     # ISO 8601 in UTC; not part of the fingerprint.
     source_created_at: str | None
     source_modified_at: str | None
@@ -132,9 +155,36 @@ class ContainerRecord(NamedTuple):
     attributes: str = "{}"
     # The containers that this one says it is in (its own memberOf), by their keys.
     parents: tuple[bytes, ...] = ()
-    # DNs of members that are neither below the people's nor below the mapper's own base: people or
-    # containers that no listing of this organization shows.
-    outside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shapes:
+    """What the mappers of a run make of their containers, by the mappers' names."""
+
+    # Their containers are groups; those of all others are roles.
+    groups: frozenset[str] = frozenset()
+    # Members of a member container are members too.
+    nested: frozenset[str] = frozenset()
+    # Member containers are child groups.
+    hierarchical: frozenset[str] = frozenset()
+    # Their names may be roles that do not exist yet.
+    creating: frozenset[str] = frozenset()
+    # What they made goes when the directory has it no more.
+    dropping: frozenset[str] = frozenset()
+    # The container below which a mapper's groups without a parent stand.
+    roots: Mapping[str, bytes] = field(default_factory=dict)
+    # Mappers that are not configured any more: what they gave is taken back.
+    removed: frozenset[str] = frozenset()
+
+
+class Remark(NamedTuple):
+    """Something about the directory that an operator should know and that held nothing up."""
+
+    # several_parents | cycle | too_deep | unknown_role | renamed_mapper | removed_mapper
+    kind: str
+    mapper: str
+    dn: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 RULES = TESTS / "rules.yaml"
 COMMAND = "scripts/render_docs.py conformance"
-SERVERS = ("pure", "openldap", "sqlite", "postgresql", "proxy", "embedded")
+SERVERS = ("pure", "openldap", "samba", "389ds", "sqlite", "postgresql", "proxy", "embedded")
 KEYS = {"text", "missing", "not_applicable"}
 
 HEAD = f"""\
@@ -30,9 +30,9 @@ How directories behave, and what their administrators expect, as numbered rules;
 them the tests that prove it. Numbers with a K are behaviours that administrators know from
 Keycloak.
 
-- **Proven** names the servers: `openldap` is a real slapd, `proxy` a slapd behind a proxy that
-  breaks answers, `embedded` the demo's directory, `sqlite` and `postgresql` real databases; `pure`
-  needs none.
+- **Proven** names the servers: `openldap` is a real slapd, `samba` a Samba as Active Directory,
+  `389ds` a 389 Directory Server, `proxy` a server behind a proxy that breaks or limits answers,
+  `embedded` the demo's directory, `sqlite` and `postgresql` real databases; `pure` needs none.
 - **In part** and **not yet** say what is missing, **not applicable** says why.
 
 Tests are named from `tests/`; one runs with `make test ARGS="tests/NAME"`.

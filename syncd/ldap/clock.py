@@ -13,6 +13,7 @@ from syncd.errors import DecodeError, SearchRejected
 from syncd.ldap import dn
 from syncd.ldap.decode import decode_generalized_time
 from syncd.ldap.search import SearchRequest
+from syncd.ldap.vendors import vendor_of
 from syncd.records import Scope
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ def minutes(span: timedelta) -> int:
 def read_time(connection: Connection, root_dse: Entry, base_dns: Sequence[str]) -> str:
     """Return the directory's own time as GeneralizedTime in whole seconds of UTC.
 
-    ``currentTime`` (Active Directory), else the newest ``contextCSN`` of the bases' naming contexts
-    (OpenLDAP with syncprov), else empty.
+    ``currentTime`` of the root DSE or of the product's own entry, else the newest ``contextCSN`` of
+    the bases' naming contexts (syncprov), else empty.
     """
-    stamps = root_dse.values("currentTime")
+    stamps = root_dse.values("currentTime") or _told_elsewhere(connection, root_dse)
     if not stamps:
         numbers = [
             csn
@@ -55,6 +56,12 @@ def read_time(connection: Connection, root_dse: Entry, base_dns: Sequence[str]) 
     except (ValueError, DecodeError):
         return ""
     return newest.astimezone(UTC).strftime(GENERALIZED_TIME)
+
+
+def _told_elsewhere(connection: Connection, root_dse: Entry) -> list[bytes]:
+    name = vendor_of(root_dse).clock_entry
+    entry = read_entry(connection, name, ("currentTime",)) if name else None
+    return entry.values("currentTime") if entry else []
 
 
 def read_context_csn(connection: Connection, context: str) -> list[bytes]:

@@ -345,7 +345,7 @@ def _check_bind(url: str, options: ConnectionOptions, result: dict[str, object] 
         results.INVALID_DN_SYNTAX,
         results.NO_SUCH_OBJECT,
     }:
-        raise BindRejected(f"{answer}; check bind_dn and bind_credential.")
+        raise BindRejected(f"{answer}; {results.bind_advice(said)}.")
     raise BindRejected(f"{answer}; {results.advice(code)}.")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from syncd.ldap.clock import naming_context, read_entry
 from syncd.ldap.listings import distinct_bases, normalized
+from syncd.ldap.vendors import VENDORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,7 @@ def ground(
     bases = distinct_bases(users.base_dns, users.scope)
     parts: list[object] = [
         *_births(connection, root_dse, bases),
-        *_domain_controller(connection, root_dse),
+        *_incarnation(connection, root_dse),
         normalized(bind_dn or ""),
         sorted(normalized(base_dn) for base_dn in bases),
         (users.scope, users.filter, users.uuid_attribute.lower()),
@@ -50,6 +51,8 @@ def ground(
     for mapper, search in sorted(containers.items()):
         names = sorted({attribute.lower() for attribute in search.attributes})
         parts.append((mapper, normalized(search.base_dn), search.scope, search.filter, names))
+        if search.in_chain:
+            parts.append((mapper, "in_chain"))
     return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
@@ -64,9 +67,12 @@ def _births(connection: Connection, root_dse: Entry, bases: Sequence[str]) -> It
                 break
 
 
-def _domain_controller(connection: Connection, root_dse: Entry) -> Iterator[object]:
-    """Yield which of Active Directory's domain controllers answers, and its incarnation."""
-    for value in root_dse.values("dsServiceName"):
-        name = value.decode("utf-8", "replace")
-        settings = read_entry(connection, name, ("invocationId",))
-        yield normalized(name), settings.values("invocationId") if settings else []
+def _incarnation(connection: Connection, root_dse: Entry) -> Iterator[object]:
+    """Yield which server answers and its incarnation, where stamps are a server's own."""
+    for vendor in VENDORS.values():
+        if vendor.server_entry_attribute is None or vendor.incarnation_attribute is None:
+            continue
+        for value in root_dse.values(vendor.server_entry_attribute):
+            name = value.decode("utf-8", "replace")
+            server = read_entry(connection, name, (vendor.incarnation_attribute,))
+            yield normalized(name), server.values(vendor.incarnation_attribute) if server else []

@@ -69,14 +69,26 @@ class ContainerSearch:
     modified_attribute: str = "modifyTimestamp"
     # Where people's own entries name these containers, if that is how the mapper is told.
     member_of_attribute: str | None = None
+    # Object classes alone, for containers wherever they lie; empty: ``filter``.
+    class_filter: str = ""
+    # The members are the people of nested groups too, as Active Directory tells them; they come as
+    # values of this attribute.
+    in_chain: bool = False
+    member_attribute: str = "member"
 
     def request(self) -> SearchRequest:
         """Return the search that lists them."""
+        attributes = self.attributes
+        if self.in_chain:
+            # Its own values are not needed, and may be many.
+            attributes = tuple(
+                each for each in attributes if each.lower() != self.member_attribute.lower()
+            )
         return SearchRequest(
             base_dn=self.base_dn,
             scope=self.scope,
             filter=self.filter,
-            attributes=self.attributes,
+            attributes=attributes,
             page_size=self.page_size,
         )
 

@@ -1,8 +1,8 @@
 """The walk through the pages of a listing (RFC 2696), and the verdict at its end.
 
 A listing is complete only when every page was answered with success and the paging control, the
-last cookie was empty and no reference pointed elsewhere. All else is a part of the truth: it may
-add and update people, and never take anybody away.
+last cookie was empty and no reference pointed to where people may be. All else is a part of the
+truth: it may add and update people, and never take anybody away.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from syncd.errors import SearchRejected, cut
 from syncd.ldap import messages, results
 from syncd.ldap.ber import Malformed
+from syncd.ldap.references import is_harmless
 from syncd.ldap.search import PAGE_SIZE, Page
 from syncd.ldap.stream import ConnectionLost
 from syncd.records import ListingOutcome, Verdict
@@ -126,7 +127,7 @@ class Walk:
         if self._on_intermediate is not None:
             for intermediate in batch.intermediates:
                 self._on_intermediate(intermediate)
-        self._references += batch.references
+        self._references += [uri for uri in batch.references if not is_harmless(uri)]
         return Page(batch.entries, batch.controls, batch.references)
 
     def _handed_out(self, page: Page) -> Generator[Page, None, None]:
@@ -170,7 +171,11 @@ class Walk:
         page = f"page {self._pages + 1}"
         control = result.control(messages.PAGED_RESULTS)
         if control is None or control.value is None:
-            return b"", f"The server ignored the paging control on {page}; what follows is unknown."
+            hint = "" if self._pages else ", as some do for a base that is not there"
+            return (
+                b"",
+                f"The server ignored the paging control on {page}{hint}; what follows is unknown.",
+            )
         try:
             cookie = messages.decode_page_cookie(control.value).cookie
         except (Malformed, IndexError):

@@ -32,7 +32,7 @@ from syncd.ldap.report import (
     advise,
 )
 from syncd.ldap.search import SearchRequest
-from syncd.ldap.vendors import VENDORS, detect
+from syncd.ldap.vendors import VENDORS, detect, server_of
 from syncd.records import Entry, Scope, fold
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def probe(
             vendor_detected=detected,
             vendor_name=_first_text(root_dse, "vendorName"),
             vendor_version=_first_text(root_dse, "vendorVersion"),
+            server=server_of(root_dse),
             naming_contexts=_texts(root_dse, "namingContexts"),
             controls=_controls(root_dse),
             paging=paging,

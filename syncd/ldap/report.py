@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from syncd.ldap import dn
 from syncd.ldap.vendors import VENDORS
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ class ProbeReport:
     paging: PagingReport
     users: UsersReport
     containers: tuple[ContainersReport, ...]
+    # Which of the directory's servers answered, where it says so.
+    server: str = ""
     advice: tuple[str, ...] = ()
     # A raw entry of the sample, for the app to map as an example.
     sample: bytes | None = field(default=None, repr=False)
@@ -156,6 +159,7 @@ def advise(report: ProbeReport) -> tuple[str, ...]:
         *_about_containers(report),
         *_about_connection(report),
         *_about_vendor(report),
+        *_about_layout(report),
     )
 
 
@@ -295,11 +299,41 @@ def _about_connection(report: ProbeReport) -> Iterator[str]:
 
 def _about_vendor(report: ProbeReport) -> Iterator[str]:
     detected, configured = report.vendor_detected, report.vendor_configured
+    vendor = VENDORS[detected]
     if detected not in (configured, "other"):
+        current = report.users.uuid_attribute
+        keep = (
+            f", and where people were imported already uuid_ldap_attribute: {current}, so that "
+            "they stay who they are"
+            if vendor.uuid_attribute.lower() != current.lower()
+            else ""
+        )
         yield (
-            f"the server is {VENDORS[detected].title}, but vendor is {configured}: set vendor: "
-            f"{detected} for its defaults"
+            f"the server is {vendor.title}, but vendor is {configured}: set vendor: {detected} for "
+            f"its defaults{keep}"
         )
     offered = {control.name for control in report.controls if control.offered}
     if report.controls and "paged results" not in offered:
         yield "the server does not offer paged results: a listing beyond its size limit stays short"
+
+
+def _about_layout(report: ProbeReport) -> Iterator[str]:
+    vendor = VENDORS[report.vendor_detected]
+    if not vendor.users_container:
+        return
+    for base in report.users.bases:
+        for context in report.naming_contexts:
+            place = f"{vendor.users_container},{context}"
+            if _is_above(base.base_dn, place):
+                yield (
+                    f"{vendor.title} keeps people below {place}, and the users DN {base.base_dn} "
+                    "is wider: staged and preserved users (cn=provisioning) and copies for old "
+                    f"clients (cn=compat) may count as people; set users_dn: {place}"
+                )
+
+
+def _is_above(upper: str, lower: str) -> bool:
+    try:
+        return dn.is_below(lower, upper)
+    except ValueError:
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from syncd.errors import cut
@@ -121,6 +122,34 @@ ADVICE: Final = {
     SYNC_REFRESH_REQUIRED: "a full sync has to read everybody",
     FILTER_ERROR: "write the filter in parentheses as RFC 4515 says",
 }
+
+
+# What Active Directory says beside invalidCredentials, in hexadecimal, and what to do; 52e may be
+# a wrong name as well as a wrong password.
+_BIND_CODES: Final = {
+    "525": "there is no such account; check bind_dn",
+    "52e": "name or password is wrong; check bind_dn and bind_credential",
+    "530": "the account may not log on at this time; lift its logon hours in the directory",
+    "531": "the account may not log on from this machine; lift its logon workstations in the "
+    "directory",
+    "532": "the account's password has expired; set a new one in the directory and as "
+    "bind_credential, and let it never expire",
+    "533": "the account is disabled; enable it in the directory",
+    "568": "the account is in too many groups for a logon; take it out of some",
+    "701": "the account has expired; extend it in the directory",
+    "773": "the account must change its password first; set a new one in the directory and as "
+    "bind_credential",
+    "775": "the account is locked; find out who binds with a wrong password, then unlock it in the "
+    "directory",
+}
+_BIND_CODE: Final = re.compile(r"\bdata ([0-9a-f]+)\b", re.IGNORECASE)
+
+
+def bind_advice(message: str) -> str:
+    """Return why a bind was refused, where a server says so, and the next step."""
+    found = _BIND_CODE.search(message)
+    told = _BIND_CODES.get(found[1].lower()) if found else None
+    return told or "check bind_dn and bind_credential"
 
 
 def name(code: int) -> str:

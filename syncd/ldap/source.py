@@ -1,16 +1,12 @@
 """Owns one organization's directory as the sync sees it: what to list, and on which ground.
 
-It composes connection, listings and lookups and keeps no state but its idle connections. Each
-listing in progress has a connection of its own, because two paged searches on one connection
-disturb each other (RFC 2696 section 3 ties a cookie to its connection). Idle connections are tried
-before they are used again, so a server that went away between two listings costs a new connection
-and nothing else.
+It composes connections (``pool``), listings, what completes their entries, and lookups. It keeps no
+state but its idle connections.
 """
 
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
@@ -18,19 +14,16 @@ from syncd.errors import (
     ChangesUnavailable,
     DirectoryError,
     NotFound,
-    SearchRejected,
     UsageError,
 )
 from syncd.ldap import filters
 from syncd.ldap.absence import Absence, locate, unreadable, why_absent
-from syncd.ldap.changes import syncrepl
 from syncd.ldap.changes.detection import AUTO, Detection, check_setting, choose
-from syncd.ldap.changes.modify_timestamp import StampChanges
-from syncd.ldap.changes.standing import beginning, resumed, sync_searches
-from syncd.ldap.changes.syncrepl import SyncChanges
-from syncd.ldap.clock import read_time
-from syncd.ldap.connection import Connection
+from syncd.ldap.changes.standing import sync_searches
+from syncd.ldap.changes.ways import PINNED, changes_since, value_now
+from syncd.ldap.completion import CompletedChanges, CompletedListing, Completer, Seen, completed
 from syncd.ldap.ground import ground
+from syncd.ldap.in_chain import ChainCompleter, check_in_chain
 from syncd.ldap.listings import (
     ChainedListing,
     ContainerSearch,
@@ -39,21 +32,23 @@ from syncd.ldap.listings import (
     in_scope,
 )
 from syncd.ldap.lookup import Lookup
-from syncd.ldap.results import NO_SUCH_OBJECT
+from syncd.ldap.named import read_named, read_outside
+from syncd.ldap.pool import Pool
+from syncd.ldap.ranges import RangeCompleter
 from syncd.ldap.traffic import Traffic
-from syncd.ldap.vendors import detect
-from syncd.records import Scope, Verdict, Watermark, batched
+from syncd.ldap.vendors import server_of
+from syncd.records import Watermark, batched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from syncd.ldap.changes.feed import Changes
-    from syncd.ldap.connection import ConnectionOptions
+    from syncd.ldap.connection import Connection, ConnectionOptions
     from syncd.ldap.search import SearchRequest
     from syncd.records import Entry, Located
 
-__all__ = ["ChainedListing", "ContainerSearch", "LdapSource", "UserSearch"]
+__all__ = ["ContainerSearch", "LdapSource", "UserSearch"]
 
 logger = logging.getLogger(__name__)
 
@@ -79,14 +74,14 @@ class LdapSource:
         self._users = users
         self._bases = distinct_bases(users.base_dns, users.scope)
         self._containers = dict(containers)
-        self._log_searches = log_searches
         self._change_detection = change_detection
         self._searches = sync_searches(users, self._containers)
         self._detection: Detection | None = None
-        self._idle: list[Connection] = []
-        self.url = ""
         # What was asked of the directory through this source.
         self.traffic = Traffic()
+        self._pool = Pool(
+            connection, traffic=self.traffic, on_search=_log_search if log_searches else None
+        )
 
     def __enter__(self) -> Self:
         self.open()
@@ -105,56 +100,38 @@ class LdapSource:
 
         Raises:
             DirectoryError: No server answered, or the one that did refused.
+            UsageError: The server lacks what a mapper relies on.
 
         """
-        self.give_back(self.take(), healthy=True)
+        with self._pool.borrowed() as connection:
+            if any(search.in_chain for search in self._containers.values()):
+                check_in_chain(connection.root_dse(), self._containers)
 
     def close(self) -> None:
         """Close the idle connections; a listing in progress closes its own."""
-        while self._idle:
-            self._idle.pop().close()
+        self._pool.close()
 
-    def take(self) -> Connection:
-        """Return a bound connection that nobody else uses."""
-        while self._idle:
-            connection = self._idle.pop()
-            try:
-                connection.root_dse()
-            except DirectoryError:
-                connection.close()
-            else:
-                return connection
-        connection = Connection.open(
-            self._options,
-            on_search=_log_search if self._log_searches else None,
-            traffic=self.traffic,
-        )
-        self.url = connection.url
-        return connection
+    @property
+    def url(self) -> str:
+        """The server that the last connection was opened to."""
+        return self._pool.url
 
-    def give_back(self, connection: Connection, *, healthy: bool) -> None:
-        """Keep a connection for the next search, or close it when it is not healthy."""
-        if healthy:
-            self._idle.append(connection)
-        else:
-            connection.close()
-
-    def users(self) -> ChainedListing:
+    def users(self) -> CompletedListing:
         """List the people: all users DNs as one listing."""
         return self._listing("users", self._users.requests(), self._users.sentinels)
 
-    def containers(self, mapper: str) -> ChainedListing:
+    def containers(self, mapper: str) -> CompletedListing:
         """List the roles (or groups) that a mapper imports.
 
         Raises:
             NotFound: No such mapper.
 
         """
-        return self._listing(mapper, (self._container(mapper).request(),))
+        return self._containers_of(mapper)
 
     def ground(self) -> str:
         """Return a hash of everything that a watermark silently relies on (see ``ground``)."""
-        with self._borrowed() as connection:
+        with self._pool.borrowed() as connection:
             return self._ground(connection, connection.root_dse())
 
     def detection(self) -> Detection:
@@ -167,7 +144,7 @@ class LdapSource:
         if self._detection is None:
             # What needs no directory is told without one.
             check_setting(self._change_detection, self._users.uuid_attribute)
-            with self._borrowed() as connection:
+            with self._pool.borrowed() as connection:
                 self._detection = choose(
                     self._change_detection,
                     connection,
@@ -180,20 +157,15 @@ class LdapSource:
     def watermark(self) -> Watermark:
         """Read how far the directory has come; call it before the search.
 
-        Its kind is that of ``detection``. By ``modify_timestamp`` the value is the directory's own
-        time, as GeneralizedTime in whole seconds of UTC that a filter can take: ``currentTime``
-        (Active Directory), else the newest ``contextCSN`` of the users' naming context (OpenLDAP
-        with syncprov), else empty. By ``syncrepl`` it is a cookie for each search.
+        Its kind is that of ``detection``, its value what ``value_now`` says.
         """
         kind = self.detection().kind
-        with self._borrowed() as connection:
-            root_dse = connection.root_dse()
+        with self._pool.borrowed() as connection:
+            root_dse = self._pinned(connection, kind)
             return Watermark(
-                kind=kind,
-                value=beginning(connection, root_dse, self._searches).text
-                if kind == syncrepl.KIND
-                else read_time(connection, root_dse, self._bases),
-                ground=self._ground(connection, root_dse),
+                kind,
+                value_now(kind, connection, root_dse, self._users, self._searches),
+                self._ground(connection, root_dse),
             )
 
     def changes(self, since: Watermark) -> Changes:
@@ -203,31 +175,39 @@ class LdapSource:
             ChangesUnavailable: A full sync is needed; also while a listing is read.
 
         """
+        return CompletedChanges(
+            self._changes(since),
+            completers=self._completers,
+            always=self._always,
+            uuid_attribute=self._users.uuid_attribute,
+        )
+
+    def _always(self, mapper: str, seen: Seen) -> CompletedListing | None:
+        # Who joins or leaves a nested group leaves no trace on the group above.
+        if self._container(mapper).in_chain:
+            return self._containers_of(mapper, seen)
+        return None
+
+    def _changes(self, since: Watermark) -> Changes:
         kind = self.detection().kind
         if since.kind != kind:
             raise ChangesUnavailable(
                 "detection", f"changes were told by {since.kind} and are now told by {kind}"
             )
-        with self._borrowed() as connection:
-            root_dse = connection.root_dse()
-            ground = self._ground(connection, root_dse)
-            if kind == syncrepl.KIND:
-                return SyncChanges(
-                    connections=self,
-                    searches=self._searches,
-                    standing=resumed(connection, root_dse, self._searches, since.value),
-                    ground=ground,
-                    trust_absence=detect(root_dse) == "openldap",
-                )
-            return StampChanges(
-                connections=self,
+        with self._pool.borrowed() as connection:
+            root_dse = self._pinned(connection, kind)
+            return changes_since(
+                since,
+                connection,
+                root_dse,
+                connections=self._pool,
                 users=self._users,
                 container=self._container,
-                since=since.value,
-                now=Watermark(kind, read_time(connection, root_dse, self._bases), ground),
+                searches=self._searches,
+                ground=self._ground(connection, root_dse),
             )
 
-    def members_of(self, mapper: str, dns: Sequence[str]) -> ChainedListing:
+    def members_of(self, mapper: str, dns: Sequence[str]) -> CompletedListing:
         """List the people whose own entries name one of these containers of a mapper.
 
         Somebody who is in many of them may come more than once.
@@ -259,8 +239,14 @@ class LdapSource:
         Whom the directory cannot be asked about is unreadable; a lost directory raises nothing.
         """
         try:
-            with self._borrowed() as connection:
-                return locate(Lookup(connection, self._users), persons)
+            with self._pool.borrowed() as connection:
+                located = locate(Lookup(connection, self._users), persons)
+            return {
+                external_id: found
+                if found.entry is None
+                else found._replace(entry=self._completed([found.entry])[0])
+                for external_id, found in located.items()
+            }
         except DirectoryError as error:
             return unreadable(persons, error)
 
@@ -271,16 +257,18 @@ class LdapSource:
             DirectoryError: The directory did not answer in full.
 
         """
-        with self._borrowed() as connection:
+        with self._pool.borrowed() as connection:
             lookup = Lookup(connection, self._users)
-            return lookup.found(lookup.username_filter(username))
+            found = lookup.found(lookup.username_filter(username))
+        return self._completed(found)
 
     def find_anywhere(
         self, username: str, dn: str | None = None, external_id: str | None = None
     ) -> Absence | list[bytes]:
         """Return the entries of a person, or why the users listing has none."""
-        with self._borrowed() as connection:
-            return why_absent(Lookup(connection, self._users), username, dn, external_id)
+        with self._pool.borrowed() as connection:
+            found = why_absent(Lookup(connection, self._users), username, dn, external_id)
+        return found if isinstance(found, Absence) else self._completed(found)
 
     def read_containers(self, mapper: str, dns: Sequence[str]) -> list[bytes]:
         """Return the named containers as a listing would, without those that it would not have.
@@ -290,7 +278,23 @@ class LdapSource:
             DirectoryError: The directory did not answer in full.
 
         """
-        return self._named(self._container(mapper).request(), dns, mapper)
+        with self._pool.borrowed() as connection:
+            found = read_named(connection, self._container(mapper).request(), dns, mapper)
+        return self._completed(found, mapper)
+
+    def read_outside(self, mapper: str, dns: Sequence[str]) -> list[bytes]:
+        """Return those of the named entries that are containers of a mapper's kind, anywhere.
+
+        Those that are not there, or on another server, and entries of other kinds are left out.
+
+        Raises:
+            NotFound: No such mapper.
+            DirectoryError: The directory did not answer in full.
+
+        """
+        with self._pool.borrowed() as connection:
+            found = read_outside(connection, self._container(mapper), dns)
+        return self._completed(found, mapper)
 
     def read_people(self, dns: Sequence[str]) -> list[bytes]:
         """Return the named people as a listing would, without those that it would not have.
@@ -300,7 +304,9 @@ class LdapSource:
 
         """
         reached = [name for name in dns if self._reaches(name)]
-        return self._named(self._users.requests()[0], reached, "users")
+        with self._pool.borrowed() as connection:
+            found = read_named(connection, self._users.requests()[0], reached, "users")
+        return self._completed(found)
 
     def _reaches(self, name: str) -> bool:
         try:
@@ -308,45 +314,32 @@ class LdapSource:
         except ValueError:
             return False
 
-    def _named(self, search: SearchRequest, dns: Sequence[str], source: str) -> list[bytes]:
-        found: list[bytes] = []
-        with self._borrowed() as connection:
-            for base_dn in dns:
-                request = replace(search, base_dn=base_dn, scope=Scope.BASE, page_size=None)
-                listing = connection.listing(request, source)
-                try:
-                    found.extend(raw for page in listing for raw in page)
-                except SearchRejected as error:
-                    if error.result_code != NO_SUCH_OBJECT:
-                        raise
-                    continue
-                if listing.outcome.verdict is not Verdict.COMPLETE:
-                    message = f"{base_dn} could not be read: {listing.outcome.because}"
-                    raise DirectoryError(message)
-        return found
-
-    @contextmanager
-    def _borrowed(self) -> Iterator[Connection]:
-        connection = self.take()
-        healthy = False
-        try:
-            yield connection
-            healthy = True
-        except SearchRejected:
-            healthy = True
-            raise
-        finally:
-            self.give_back(connection, healthy=healthy)
-
     def _listing(
         self, source: str, requests: Sequence[SearchRequest], sentinels: Sequence[str] = ()
-    ) -> ChainedListing:
-        return ChainedListing(
+    ) -> CompletedListing:
+        listing = ChainedListing(
             source=source,
-            connections=self,
+            connections=self._pool,
             requests=requests,
             sentinels=sentinels,
         )
+        return CompletedListing(listing, self._completers(None))
+
+    def _containers_of(self, mapper: str, *first: Completer) -> CompletedListing:
+        requests = (self._container(mapper).request(),)
+        listing = ChainedListing(source=mapper, connections=self._pool, requests=requests)
+        return CompletedListing(listing, (*first, *self._completers(mapper)))
+
+    def _completers(self, mapper: str | None) -> list[Completer]:
+        """Return what completes the entries of a mapper, or of people."""
+        completers: list[Completer] = [RangeCompleter(self._pool)]
+        if mapper is not None and self._container(mapper).in_chain:
+            completers.append(ChainCompleter(self._pool, self._users, self._container(mapper)))
+        return completers
+
+    def _completed(self, raws: list[bytes], mapper: str | None = None) -> list[bytes]:
+        """Return single entries as a listing would bring them."""
+        return completed(raws, self._completers(mapper))
 
     def _container(self, mapper: str) -> ContainerSearch:
         try:
@@ -354,6 +347,13 @@ class LdapSource:
         except KeyError:
             known = ", ".join(sorted(self._containers)) or "none"
             raise NotFound(f"no mapper {mapper!r} imports roles; there are: {known}") from None
+
+    def _pinned(self, connection: Connection, kind: str) -> Entry:
+        """Return what the server says about itself; where a run must not change it, it stays."""
+        root_dse = connection.root_dse()
+        if kind in PINNED:
+            self._pool.pin(server_of, server_of(root_dse))
+        return root_dse
 
     def _ground(self, connection: Connection, root_dse: Entry) -> str:
         return ground(

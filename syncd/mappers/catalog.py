@@ -9,9 +9,12 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from syncd.mappers.account_options import AccountStateOptions
 from syncd.mappers.options import (
     FullNameOptions,
+    GroupImportOptions,
     HardcodedAttributeOptions,
+    HardcodedGroupOptions,
     HardcodedRoleOptions,
     RoleImportOptions,
     UserAttributeOptions,
@@ -48,6 +51,17 @@ class MapperType:
 
 
 _MAPPER_NAME = "The mapper's name, unique in the organization; grants are owned by it."
+_NESTED = (
+    "Whether members of a member group count too: `none`; `expand`, where syncd follows the groups;"
+    " `in_chain`, where Active Directory does."
+)
+_PRIMARY_GROUP = (
+    "Count a person's primary group, which no list of members holds: on Active Directory by"
+    " objectSid and primaryGroupID (and by default, with `dn`), elsewhere by gidNumber."
+)
+_USER_ATTRIBUTE = (
+    "For `uid`: the person's attribute whose value is listed; by default the username attribute."
+)
 
 _TYPES: tuple[tuple[str, type, str, dict[str, str], str], ...] = (
     (
@@ -131,6 +145,24 @@ mappers:
 """,
     ),
     (
+        "hardcoded-group",
+        HardcodedGroupOptions,
+        "One group for everybody of this directory.",
+        {
+            "name": _MAPPER_NAME,
+            "group": (
+                "The group's name, or its path, which starts with `/`; it is made when there is"
+                " none."
+            ),
+        },
+        """\
+mappers:
+  - name: everybody
+    type: hardcoded-group
+    group: /Directory/Everybody
+""",
+    ),
+    (
         "role",
         RoleImportOptions,
         (
@@ -158,13 +190,23 @@ mappers:
             "membership_ldap_attribute": (
                 "The role's attribute that lists its members, if the vendor sets no other."
             ),
-            "membership_user_ldap_attribute": (
-                "For `uid`: the person's attribute whose value the role lists; by default the"
-                " username attribute."
-            ),
+            "membership_user_ldap_attribute": _USER_ATTRIBUTE,
             "member_of_ldap_attribute": "The person's attribute that lists the DNs of his roles.",
+            "nested_membership": _NESTED,
+            "primary_group": _PRIMARY_GROUP,
             "name_map": "From the directory role's name, in any letter case, to another name.",
-            "may_grant_privileged": "Allow `name_map` to reach the preconfigured roles.",
+            "name_patterns": (
+                "Regular expressions for whole names that `name_map` does not have, in any letter"
+                " case; the first that matches counts."
+            ),
+            "role_prefix": "Put before names that neither map nor pattern named.",
+            "unknown_roles": "What to do with a name that no role here has yet.",
+            "drop_non_existing_roles": (
+                "Remove roles that this mapper made when a complete listing has them no more."
+            ),
+            "may_grant_privileged": (
+                "Allow `name_map` and `name_patterns` to reach the preconfigured roles."
+            ),
         },
         """\
 ldap:
@@ -172,7 +214,96 @@ ldap:
     roles_dn: ou=roles,dc=example,dc=org
     role_object_class: [groupOfNames]
     name_map: {it-admins: Admin}
+    name_patterns: [{match: "^app-(.+)$", role: '\\1'}]
+    role_prefix: "LDAP "
     may_grant_privileged: true
+""",
+    ),
+    (
+        "group",
+        GroupImportOptions,
+        "Groups, their hierarchy and who is in them, from entries of the directory.",
+        {
+            "name": _MAPPER_NAME,
+            "groups_dn": "The base below which the group entries are.",
+            "group_name_ldap_attribute": (
+                "The attribute that holds the group's name, if the vendor sets no other."
+            ),
+            "group_object_classes": (
+                "The object classes that a group entry has, if the vendor sets no others."
+            ),
+            "ldap_filter": "A further filter for group entries, in parentheses, or empty.",
+            "preserve_group_inheritance": (
+                "Groups that are members of a group become its child groups; by default `true` for"
+                " `dn` and `member_of`, `false` for `uid` and with `in_chain`."
+            ),
+            "user_groups_retrieve_strategy": (
+                "Which side says who is in a group: its members, or each person's memberOf."
+            ),
+            "membership_attribute_type": (
+                "What a value names: a member by `dn` or `uid` with the first strategy, a group by"
+                " `member_of` with the second. By default `dn` and `member_of`."
+            ),
+            "membership_ldap_attribute": (
+                "The group's attribute that lists its members, if the vendor sets no other."
+            ),
+            "membership_user_ldap_attribute": _USER_ATTRIBUTE,
+            "member_of_ldap_attribute": (
+                "The attribute of people, and of groups in groups, that lists the DNs of their"
+                " groups."
+            ),
+            "nested_membership": _NESTED,
+            "primary_group": _PRIMARY_GROUP,
+            "mapped_group_attributes": (
+                "The directory's attributes that a group keeps; one that is missing there goes here"
+                " too."
+            ),
+            "groups_path": (
+                "The group below which these stand, made when it is not there; a `/` in a name is"
+                " written `\\/`."
+            ),
+            "drop_non_existing_groups_during_sync": (
+                "Remove groups that this mapper made when a complete listing has them no more."
+            ),
+        },
+        """\
+mappers:
+  - name: staff groups
+    type: group
+    groups_dn: ou=groups,dc=example,dc=org
+    group_object_classes: [groupOfNames]
+    nested_membership: expand
+    mapped_group_attributes: [description]
+    groups_path: /Directory/Staff
+    drop_non_existing_groups_during_sync: true
+""",
+    ),
+    (
+        "account-state",
+        AccountStateOptions,
+        (
+            "Whether people may use their accounts, from the directory's attributes: disabled,"
+            " locked, expired, not valid yet. One of them is enough to keep somebody out; one that"
+            " cannot be read puts the entry into quarantine and changes nothing."
+        ),
+        {
+            "name": "The mapper's name, unique in the organization.",
+            "attributes": "Which attributes count; by default those of the vendor.",
+            "attribute_names": "What this directory calls one of them, if not by its usual name.",
+            "lockout_duration": (
+                "How long a lockout lasts after `lockoutTime` or `pwdAccountLockedTime`; `0` is"
+                " until somebody resets it. Without it those times say nothing."
+            ),
+            "trust_absence": (
+                "A missing attribute lifts its restriction at once, and not only when the entry's"
+                " modification time has moved as well."
+            ),
+        },
+        """\
+mappers:
+  - name: account state
+    type: account-state
+    attributes: [nsAccountLock, shadowExpire]
 """,
     ),
 )
@@ -186,6 +317,10 @@ _TYPE_NAMES = {
     "Mapping[str, str]": "map",
     "RetrieveStrategy": "load_by_member_attribute or get_from_user_member_of",
     "MembershipType | None": "dn, uid or member_of",
+    "float | None": "duration",
+    "Nested": "none, expand or in_chain",
+    "Literal['create', 'ignore']": "create or ignore",
+    "tuple[NamePatternOptions, ...]": "list of {match, role}",
 }
 
 

@@ -9,12 +9,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from syncd import naming
+from syncd.mappers.account_options import ATTRIBUTES, AccountStateOptions
 from syncd.mappers.options import (
     UNMAPPABLE,
     FullNameOptions,
+    GroupImportOptions,
     HardcodedAttributeOptions,
+    HardcodedGroupOptions,
     HardcodedRoleOptions,
     MembershipType,
+    Nested,
     RetrieveStrategy,
     RoleImportOptions,
     UserAttributeOptions,
@@ -26,7 +31,7 @@ from syncd.mappers.values import NAME_LIMIT, TEXT_LIMIT, has_control
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from syncd.mappers.options import MapperOptions
+    from syncd.mappers.options import AnyOptions, ImportOptions
 
 _ATTRIBUTE = re.compile(
     r"(?:[A-Za-z][A-Za-z0-9_-]*|[0-9]+(?:\.[0-9]+)*)(?:;[A-Za-z0-9_-]+)*", re.ASCII
@@ -35,7 +40,7 @@ _TIMES = frozenset({"source_created_at", "source_modified_at"})
 _UNIQUE = frozenset({"username", "email"})
 
 
-def contradictions(options: MapperOptions | RoleImportOptions) -> list[tuple[str, str]]:
+def contradictions(options: AnyOptions) -> list[tuple[str, str]]:
     """Return (key, sentence) for everything in ``options`` that does not go together."""
     match options:
         case UserAttributeOptions():
@@ -46,11 +51,17 @@ def contradictions(options: MapperOptions | RoleImportOptions) -> list[tuple[str
             return list(_hardcoded_attribute(options))
         case HardcodedRoleOptions():
             return list(_hardcoded_role(options))
+        case HardcodedGroupOptions():
+            return list(_hardcoded_group(options))
         case RoleImportOptions():
             return list(_role_import(options))
+        case GroupImportOptions():
+            return list(_group_import(options))
+        case AccountStateOptions():
+            return list(_account_state(options))
 
 
-def refuse_contradictions(options: MapperOptions | RoleImportOptions) -> None:
+def refuse_contradictions(options: AnyOptions) -> None:
     """Raise ValueError when ``options`` cannot be compiled."""
     found = contradictions(options)
     if found:
@@ -121,8 +132,51 @@ def _hardcoded_role(options: HardcodedRoleOptions) -> Iterator[tuple[str, str]]:
         yield "role", f"{said} everybody of the directory is to hold it, or name another role"
 
 
+def _hardcoded_group(options: HardcodedGroupOptions) -> Iterator[tuple[str, str]]:
+    try:
+        naming.group_names(options.group)
+    except ValueError as error:
+        yield "group", str(error)
+
+
 def _role_import(options: RoleImportOptions) -> Iterator[tuple[str, str]]:
     yield from _attribute_name("role_name_ldap_attribute", options.role_name_ldap_attribute)
+    yield from _memberships(options, options.user_roles_retrieve_strategy)
+    for name, role in options.name_map.items():
+        yield from _role_name("name_map", role)
+        if not name.strip():
+            yield "name_map", "a directory role's name is missing"
+    for pattern in options.name_patterns:
+        try:
+            naming.compile_pattern(pattern.match, pattern.role)
+        except ValueError as error:
+            yield "name_patterns", f"{pattern.match!r}: {error}"
+    if options.role_prefix:
+        yield from _role_name("role_prefix", f"{options.role_prefix}x")
+
+
+def _group_import(options: GroupImportOptions) -> Iterator[tuple[str, str]]:
+    yield from _attribute_name("group_name_ldap_attribute", options.group_name_ldap_attribute)
+    for attribute in options.mapped_group_attributes:
+        yield from _attribute_name("mapped_group_attributes", attribute)
+    yield from _memberships(options, options.user_groups_retrieve_strategy)
+    try:
+        naming.path_names(options.groups_path)
+    except ValueError as error:
+        yield "groups_path", str(error)
+    if not options.preserve_group_inheritance:
+        return
+    if options.membership_attribute_type == MembershipType.UID:
+        yield "preserve_group_inheritance", "values of type uid name people and never a group"
+    if options.nested_membership == Nested.IN_CHAIN:
+        yield (
+            "preserve_group_inheritance",
+            "with in_chain the directory does not tell through which group somebody is a member",
+        )
+
+
+def _memberships(options: ImportOptions, strategy: RetrieveStrategy) -> Iterator[tuple[str, str]]:
+    """Find what does not go together in the keys that both kinds of imports have."""
     yield from _attribute_name("membership_ldap_attribute", options.membership_ldap_attribute)
     yield from _attribute_name("member_of_ldap_attribute", options.member_of_ldap_attribute)
     if options.membership_user_ldap_attribute is not None:
@@ -130,12 +184,29 @@ def _role_import(options: RoleImportOptions) -> Iterator[tuple[str, str]]:
             "membership_user_ldap_attribute", options.membership_user_ldap_attribute
         )
     type_, key = options.membership_attribute_type, "membership_attribute_type"
-    if options.user_roles_retrieve_strategy == RetrieveStrategy.GET_FROM_USER_MEMBER_OF:
-        if type_ not in (None, MembershipType.MEMBER_OF):
-            yield key, "with get_from_user_member_of it is member_of"
-    elif type_ == MembershipType.MEMBER_OF:
+    loads = strategy == RetrieveStrategy.LOAD_BY_MEMBER_ATTRIBUTE
+    if not loads and type_ not in (None, MembershipType.MEMBER_OF):
+        yield key, "with get_from_user_member_of it is member_of"
+    elif loads and type_ == MembershipType.MEMBER_OF:
         yield key, "with load_by_member_attribute it is dn or uid"
-    for name, role in options.name_map.items():
-        yield from _role_name("name_map", role)
-        if not name.strip():
-            yield "name_map", "a directory role's name is missing"
+    if options.nested_membership == Nested.EXPAND and type_ == MembershipType.UID:
+        yield "nested_membership", "values of type uid name people and never a group"
+    if options.nested_membership == Nested.IN_CHAIN and not (
+        loads and type_ in (None, MembershipType.DN)
+    ):
+        yield "nested_membership", "in_chain needs load_by_member_attribute and dn"
+    if options.primary_group and not loads:
+        yield "primary_group", "with get_from_user_member_of nobody names his primary group"
+
+
+def _account_state(options: AccountStateOptions) -> Iterator[tuple[str, str]]:
+    for name in options.attributes:
+        if name not in ATTRIBUTES:
+            listed = ", ".join(ATTRIBUTES)
+            yield "attributes", f"what {name!r} means is not known; known are {listed}"
+    for name, attribute in options.attribute_names.items():
+        if name not in ATTRIBUTES:
+            yield "attribute_names", f"{name!r} is none of the attributes that can count"
+        yield from _attribute_name("attribute_names", attribute)
+    if options.lockout_duration is not None and options.lockout_duration < 0:
+        yield "lockout_duration", "a lockout lasts 0 seconds (until it is reset) or longer"

@@ -1,14 +1,17 @@
-"""``hardcoded-attribute`` and ``hardcoded-role``: the same for everybody of this directory."""
+"""``hardcoded-attribute``, ``-role`` and ``-group``: the same for everybody of this directory."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from syncd.mappers.attributes import ManySource, Source
+from syncd.mappers.groups import groups_of_path
+from syncd.mappers.options import HardcodedRoleOptions
+from syncd.naming import group_names
 from syncd.records import ContainerRecord, MemberOf, key_of
 
 if TYPE_CHECKING:
-    from syncd.mappers.options import HardcodedAttributeOptions, HardcodedRoleOptions
+    from syncd.mappers.options import HardcodedAttributeOptions, HardcodedGroupOptions
 
 
 def hardcoded_property(options: HardcodedAttributeOptions) -> Source:
@@ -25,16 +28,17 @@ def hardcoded_attribute(options: HardcodedAttributeOptions) -> ManySource:
 
 
 def hardcoded_key(mapper: str) -> bytes:
-    """Return the key of the container that stands for a ``hardcoded-role`` mapper."""
+    """Return the key of the container that stands for a hardcoded role or group."""
     return key_of(f"hardcoded\0{mapper}")
 
 
-def hardcoded_membership(options: HardcodedRoleOptions) -> MemberOf:
+def hardcoded_membership(options: HardcodedRoleOptions | HardcodedGroupOptions) -> MemberOf:
     """Return the statement that everybody makes."""
-    return MemberOf(options.name, hardcoded_key(options.name), options.role)
+    given = options.role if isinstance(options, HardcodedRoleOptions) else options.group
+    return MemberOf(options.name, hardcoded_key(options.name), given)
 
 
-def hardcoded_container(options: HardcodedRoleOptions) -> ContainerRecord:
+def hardcoded_role(options: HardcodedRoleOptions) -> ContainerRecord:
     """Return the container that no directory holds and that everybody is in."""
     key = hardcoded_key(options.name)
     return ContainerRecord(
@@ -48,3 +52,24 @@ def hardcoded_container(options: HardcodedRoleOptions) -> ContainerRecord:
         members=(),
         whole=True,
     )
+
+
+def hardcoded_group(options: HardcodedGroupOptions) -> tuple[ContainerRecord, ...]:
+    """Return the group that everybody is in, after those of its path, outermost first."""
+    *above, name = group_names(options.group)
+    path = groups_of_path(options.name, above)
+    key = hardcoded_key(options.name)
+    own = ContainerRecord(
+        mapper=options.name,
+        container_key=key,
+        external_id=key.hex(),
+        dn="",
+        dn_key=key,
+        name=name,
+        target=name,
+        members=(),
+        whole=True,
+        kind="group",
+        parents=(path[-1].container_key,) if path else (),
+    )
+    return (*path, own)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
+from syncd.mappers.account_options import AccountStateOptions
 from syncd.records import fold
 
 if TYPE_CHECKING:
@@ -62,6 +63,24 @@ class MembershipType(StrEnum):
     MEMBER_OF = "member_of"
 
 
+class Nested(StrEnum):
+    """Whether the members of a member group count, and who follows them."""
+
+    NONE = "none"
+    EXPAND = "expand"
+    # The directory's own rule: what it lists is expanded already.
+    IN_CHAIN = "in_chain"
+
+
+class PrimaryGroupBy(StrEnum):
+    """How a directory says which group a person is in that does not list him."""
+
+    # The person's own SID with its last part replaced by primaryGroupID; the group's objectSid.
+    OBJECT_SID = "object_sid"
+    # RFC 2307: the same number on both.
+    GID_NUMBER = "gid_number"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserAttributeOptions:
     """``user-attribute``: one directory attribute to one property or attribute of a person."""
@@ -107,33 +126,82 @@ class HardcodedRoleOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoleImportOptions:
-    """``import_roles``: roles and who holds them, from entries of the directory."""
+class HardcodedGroupOptions:
+    """``hardcoded-group``: one group for everybody of this directory."""
 
-    type: ClassVar[str] = "role"
-    roles_dn: str
-    name: str = "import roles"
-    role_name_ldap_attribute: str = "cn"
-    role_object_class: tuple[str, ...] = ("groupOfNames",)
+    type: ClassVar[str] = "hardcoded-group"
+    name: str
+    # A name, or a path of groups that starts with a slash.
+    group: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamePatternOptions:
+    """One of ``name_patterns``: a regular expression, and the role that it names."""
+
+    match: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerImportOptions:
+    """What imports of roles and of groups share."""
+
+    name: str
     ldap_filter: str = ""
-    user_roles_retrieve_strategy: RetrieveStrategy = RetrieveStrategy.LOAD_BY_MEMBER_ATTRIBUTE
     # None: dn with the first strategy, member_of with the second.
     membership_attribute_type: MembershipType | None = None
     membership_ldap_attribute: str = "member"
     # For uid; None: the username attribute.
     membership_user_ldap_attribute: str | None = None
     member_of_ldap_attribute: str = "memberOf"
-    name_map: Mapping[str, str] = field(default_factory=dict)
-    may_grant_privileged: bool = False
+    nested_membership: Nested = Nested.NONE
+    # None: where a directory counts them by SID and entries list their members by DN.
+    primary_group: bool | None = None
+    primary_group_by: PrimaryGroupBy = PrimaryGroupBy.GID_NUMBER
     # None: the directory has no id for such entries, their DN stands for them.
     uuid_attribute: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MemberOfOptions:
-    """What the mapping of people needs of a role import whose users say what they hold."""
+class RoleImportOptions(ContainerImportOptions):
+    """``import_roles``: roles and who holds them, from entries of the directory."""
 
-    # The name of the role import that the statements belong to.
+    type: ClassVar[str] = "role"
+    name: str = "import roles"
+    roles_dn: str
+    role_name_ldap_attribute: str = "cn"
+    role_object_class: tuple[str, ...] = ("groupOfNames",)
+    user_roles_retrieve_strategy: RetrieveStrategy = RetrieveStrategy.LOAD_BY_MEMBER_ATTRIBUTE
+    name_map: Mapping[str, str] = field(default_factory=dict)
+    name_patterns: tuple[NamePatternOptions, ...] = ()
+    role_prefix: str = ""
+    unknown_roles: Literal["create", "ignore"] = "create"
+    drop_non_existing_roles: bool = False
+    may_grant_privileged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupImportOptions(ContainerImportOptions):
+    """``group``: groups, their hierarchy and who is in them, from entries of the directory."""
+
+    type: ClassVar[str] = "group"
+    groups_dn: str
+    group_name_ldap_attribute: str = "cn"
+    group_object_classes: tuple[str, ...] = ("groupOfNames",)
+    # None: true where values name groups as well as people.
+    preserve_group_inheritance: bool | None = None
+    user_groups_retrieve_strategy: RetrieveStrategy = RetrieveStrategy.LOAD_BY_MEMBER_ATTRIBUTE
+    mapped_group_attributes: tuple[str, ...] = ()
+    groups_path: str = "/"
+    drop_non_existing_groups_during_sync: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberOfOptions:
+    """What the mapping of people needs of an import whose people say what they are in."""
+
+    # The name of the import that the statements belong to.
     mapper: str
     ldap_attribute: str = "memberOf"
     # Values outside of this base name containers that the import does not read.
@@ -141,22 +209,32 @@ class MemberOfOptions:
 
 
 MapperOptions: TypeAlias = (
-    UserAttributeOptions | FullNameOptions | HardcodedAttributeOptions | HardcodedRoleOptions
+    UserAttributeOptions
+    | FullNameOptions
+    | HardcodedAttributeOptions
+    | HardcodedRoleOptions
+    | HardcodedGroupOptions
 )
+ImportOptions: TypeAlias = RoleImportOptions | GroupImportOptions
 
-OPTIONS: Mapping[str, type[MapperOptions | RoleImportOptions]] = {
+AnyOptions: TypeAlias = MapperOptions | ImportOptions | AccountStateOptions
+
+OPTIONS: Mapping[str, type[AnyOptions]] = {
     cls.type: cls
     for cls in (
         UserAttributeOptions,
         FullNameOptions,
         HardcodedAttributeOptions,
         HardcodedRoleOptions,
+        HardcodedGroupOptions,
         RoleImportOptions,
+        GroupImportOptions,
+        AccountStateOptions,
     )
 }
 
 
-def from_keys(type_: str, keys: Mapping[str, Any]) -> MapperOptions | RoleImportOptions:
+def from_keys(type_: str, keys: Mapping[str, Any]) -> AnyOptions:
     """Return the options of a mapper from its configured keys.
 
     Keys that every mapper has and no mapping depends on (``enabled``, ``renamed_from``) are left
@@ -169,6 +247,8 @@ def from_keys(type_: str, keys: Mapping[str, Any]) -> MapperOptions | RoleImport
         for key, value in keys.items()
         if key in own
     }
+    if "name_patterns" in known:
+        known["name_patterns"] = tuple(NamePatternOptions(**each) for each in keys["name_patterns"])
     return cls(**known)
 
 

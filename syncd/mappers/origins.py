@@ -77,10 +77,11 @@ def _raw(source: Source | ManySource, entry: Entry) -> list[str]:
     if source.attribute is None:
         return []
     values, _ = joined_ranges(entry, source.attribute)
-    return sorted(map(_readable, values))
+    return sorted(map(readable, values))
 
 
-def _readable(value: bytes) -> str:
+def readable(value: bytes) -> str:
+    """Return a value as people read it; a binary one as ``base64:…``."""
     try:
         text = value.decode()
     except UnicodeDecodeError:

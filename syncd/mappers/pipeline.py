@@ -10,23 +10,28 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from syncd.errors import MappingError, cut
+from syncd.mappers.account_state import AccountMapping
 from syncd.mappers.checks import refuse_contradictions
 from syncd.mappers.codec import Codec
+from syncd.mappers.containers import ContainerMapping
 from syncd.mappers.fingerprints import fingerprint
+from syncd.mappers.groups import compile_groups
 from syncd.mappers.identity import distinct, external_id_reader, own_dn_key
 from syncd.mappers.memberships import compile_member_keys, compile_member_of
 from syncd.mappers.options import UserAttributeOptions, property_of
 from syncd.mappers.origins import FieldOrigin, origins
+from syncd.mappers.primary import compile_primary_key, person_attributes
 from syncd.mappers.reasons import Reason
-from syncd.mappers.roles import ContainerMapping, compile_roles
+from syncd.mappers.roles import compile_roles
 from syncd.mappers.sources import Sources
 from syncd.mappers.values import NAME_LIMIT, has_control
 from syncd.records import UserRecord, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from syncd.mappers.options import MapperOptions, MemberOfOptions
+    from syncd.mappers.account_options import AccountStateOptions
+    from syncd.mappers.options import MapperOptions, MemberOfOptions, PrimaryGroupBy
     from syncd.records import ContainerRecord, Entry, MemberOf
 
 __all__ = [
@@ -34,6 +39,7 @@ __all__ = [
     "ContainerMapping",
     "FieldOrigin",
     "UserMapping",
+    "compile_groups",
     "compile_roles",
     "compile_users",
 ]
@@ -46,6 +52,7 @@ class UserMapping:
     """
 
     __slots__ = (
+        "_account",
         "_map",
         "_read_external_id",
         "_read_username",
@@ -63,8 +70,10 @@ class UserMapping:
         sources: Sources,
         attributes: tuple[str, ...],
         fingerprint: str,
+        account: AccountMapping | None = None,
     ) -> None:
         self._map = map_entry
+        self._account = account
         self._read_external_id = read_external_id
         self._read_username = _username_reader(sources)
         self._sources = sources
@@ -89,7 +98,8 @@ class UserMapping:
 
     def explain(self, entry: Entry) -> list[FieldOrigin]:
         """Return where each field of the person that ``entry`` is comes from."""
-        return origins(self._map(entry), entry, self._sources)
+        found = origins(self._map(entry), entry, self._sources)
+        return found if self._account is None else [*found, *self._account.origins(entry)]
 
 
 def compile_users(
@@ -101,13 +111,20 @@ def compile_users(
     mappers: Sequence[MapperOptions],
     member_attributes: Sequence[str] = (),
     member_of: Sequence[MemberOfOptions] = (),
+    primary_groups: Iterable[PrimaryGroupBy] = (),
+    account: AccountStateOptions | None = None,
 ) -> UserMapping:
     """Return the mapping of people.
 
     ``member_attributes`` are the user attributes by which UID-type containers name people,
-    ``member_of`` the role imports whose members say themselves what they hold.
+    ``member_of`` the imports whose members say themselves what they are in, ``primary_groups`` how
+    some of them count people's primary groups.
     """
+    primaries = sorted(set(primary_groups))
     sources = Sources()
+    if account is not None:
+        refuse_contradictions(account)
+    accounts = None if account is None else AccountMapping(account, codec)
     for options in _with_username(mappers, username_attribute):
         refuse_contradictions(options)
         sources.add(options, codec)
@@ -120,14 +137,19 @@ def compile_users(
             trust_email=trust_email,
             member_attributes=tuple(member_attributes),
             member_of=tuple(member_of),
+            primaries=primaries,
+            account=accounts,
         ),
         sources=sources,
+        account=accounts,
         attributes=distinct(
             uuid_attribute,
             username_attribute,
             *(options.ldap_attribute for options in mappers if hasattr(options, "ldap_attribute")),
             *member_attributes,
             *(options.ldap_attribute for options in member_of),
+            *(attribute for by in primaries for attribute in person_attributes(by)),
+            *(accounts.attributes if accounts is not None else ()),
         ),
         fingerprint=fingerprint(
             uuid_attribute,
@@ -136,6 +158,8 @@ def compile_users(
             list(mappers),
             list(member_attributes),
             list(member_of),
+            *([primaries] if primaries else []),
+            *([] if account is None else [account]),
         ),
     )
 
@@ -164,6 +188,8 @@ def _map_entry(
     trust_email: bool,
     member_attributes: tuple[str, ...],
     member_of: tuple[MemberOfOptions, ...],
+    primaries: Sequence[PrimaryGroupBy],
+    account: AccountMapping | None,
 ) -> Callable[[Entry], UserRecord]:
     new = tuple.__new__
     read_external_id = external_id_reader(codec, uuid_attribute)
@@ -175,7 +201,7 @@ def _map_entry(
     read_attributes = sources.attributes_reader()
     read_created = sources.reader("source_created_at")
     read_modified = sources.reader("source_modified_at")
-    read_member_keys = _member_keys_reader(codec, member_attributes)
+    read_member_keys = _member_keys_reader(codec, member_attributes, primaries)
     read_memberships = _memberships_reader(codec, sources, member_of)
 
     def map_entry(entry: Entry) -> UserRecord:
@@ -199,7 +225,7 @@ def _map_entry(
                 read_first_name(entry),
                 read_last_name(entry),
                 read_attributes(entry),
-                None,
+                None if account is None else account(entry),
                 read_created(entry),
                 read_modified(entry),
                 read_member_keys(entry),
@@ -245,9 +271,10 @@ def _verified_reader(sources: Sources, *, trust_email: bool) -> Callable[[Entry]
 
 
 def _member_keys_reader(
-    codec: Codec, member_attributes: tuple[str, ...]
+    codec: Codec, member_attributes: tuple[str, ...], primaries: Sequence[PrimaryGroupBy]
 ) -> Callable[[Entry], tuple[tuple[str, bytes], ...]]:
     reads = [compile_member_keys(each, codec) for each in distinct(*member_attributes)]
+    reads += map(compile_primary_key, primaries)
     if not reads:
         return lambda _: ()
     return lambda entry: tuple(sorted({key for read in reads for key in read(entry)}))

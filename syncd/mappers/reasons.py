@@ -26,11 +26,14 @@ class Reason(StrEnum):
     BAD_USERNAME = "bad_username"
     MISSING_MANDATORY = "missing_mandatory"
     PARTIAL_VALUES = "partial_values"
+    BAD_ACCOUNT_STATE = "bad_account_state"
     NOT_TEXT = "not_text"
     TOO_LONG = "too_long"
     MISSING_ROLE_NAME = "missing_role_name"
     BAD_ROLE_NAME = "bad_role_name"
     ROLE_NAME_RESERVED = "role_name_reserved"
+    MISSING_GROUP_NAME = "missing_group_name"
+    BAD_GROUP_NAME = "bad_group_name"
 
 
 SENTENCES: Mapping[Reason, str] = {
@@ -54,6 +57,10 @@ SENTENCES: Mapping[Reason, str] = {
         "The server sent only the first of many values of a mapped attribute of a person, so what"
         " he had is kept."
     ),
+    Reason.BAD_ACCOUNT_STATE: (
+        "An attribute that says whether the account may be used cannot be read, so the person is"
+        " left as he is."
+    ),
     Reason.NOT_TEXT: (
         "A mapped value is not UTF-8 text or holds a NUL character; a mapper for a binary"
         " attribute needs binary: true."
@@ -61,10 +68,15 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.TOO_LONG: "A mapped value has more than 4096 characters.",
     Reason.MISSING_ROLE_NAME: "The role entry has no value of the role name attribute.",
     Reason.BAD_ROLE_NAME: (
-        "The role's name is blank, longer than 255 characters or has control characters in it."
+        "The role's name, or what pattern or prefix made of it, is blank, longer than 255"
+        " characters or has control characters in it."
     ),
     Reason.ROLE_NAME_RESERVED: (
         "The directory's role is called like a preconfigured role; name_map must give it another"
         " name, or name the preconfigured role together with may_grant_privileged: true."
+    ),
+    Reason.MISSING_GROUP_NAME: "The group entry has no value of the group name attribute.",
+    Reason.BAD_GROUP_NAME: (
+        "The group's name is blank, longer than 255 characters or has control characters in it."
     ),
 }

@@ -19,13 +19,15 @@ from syncd.mappers.attributes import (
 from syncd.mappers.full_name import compile_full_name
 from syncd.mappers.hardcoded import (
     hardcoded_attribute,
-    hardcoded_container,
+    hardcoded_group,
     hardcoded_membership,
     hardcoded_property,
+    hardcoded_role,
 )
 from syncd.mappers.options import (
     FullNameOptions,
     HardcodedAttributeOptions,
+    HardcodedGroupOptions,
     HardcodedRoleOptions,
     UserAttributeOptions,
     property_of,
@@ -67,7 +69,10 @@ class Sources:
                     self.attributes.setdefault(name, []).append(hardcoded_attribute(options))
             case HardcodedRoleOptions():
                 self.memberships.append(hardcoded_membership(options))
-                self.containers.append(hardcoded_container(options))
+                self.containers.append(hardcoded_role(options))
+            case HardcodedGroupOptions():
+                self.memberships.append(hardcoded_membership(options))
+                self.containers.extend(hardcoded_group(options))
 
     def _user_attribute(self, options: UserAttributeOptions, codec: Codec) -> None:
         target = property_of(options.user_attribute)

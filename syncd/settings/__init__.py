@@ -1,7 +1,7 @@
 """What operators configure: YAML files, environment variables and secret files, checked at once.
 
-The only room that reads configuration. It knows no other room but ``errors``: what a value means
-to a directory or a database is for those who use it.
+The only room that reads configuration. It knows no other room but ``errors`` and ``naming``: what a
+value means to a directory or a database is for those who use it.
 """
 
 from __future__ import annotations

@@ -83,6 +83,11 @@ def _has(node: Any, part: str | int) -> bool:  # noqa: ANN401 - YAML values are 
 
 
 def _repair(model: type[BaseModel], tree: dict[str, Any], key: Key, *, missing: bool) -> None:
+    for at, part in enumerate(key):
+        if isinstance(part, int) and (at, key[0]) != (1, "mappers"):
+            # A list of groups goes as a whole: what is left of it may say something else.
+            key, missing = key[:at], False
+            break
     if not key:
         return
     parent: Any = tree

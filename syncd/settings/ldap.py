@@ -151,7 +151,9 @@ class LdapSettings(Section):
         examples=["5m"],
         description="Changed Sync Period: time between those; needed when they are on.",
     )
-    change_detection: Literal["auto", "modify_timestamp", "usn_changed", "syncrepl"] = Field(
+    change_detection: Literal[
+        "auto", "modify_timestamp", "usn_changed", "dirsync", "syncrepl", "retro_changelog"
+    ] = Field(
         default="auto",
         description="How changes are found; `auto` takes the best that the directory offers.",
     )
@@ -185,7 +187,8 @@ class LdapSettings(Section):
                 "person is a new person here; prefer an id such as entryUUID or objectGUID",
             )
         if self.import_roles is not None:
-            yield from (found.below("import_roles") for found in self.import_roles.conflicts())
+            roles = self.import_roles.conflicts(self.vendor)
+            yield from (found.below("import_roles") for found in roles)
 
     def _bind(self) -> Iterator[Conflict]:
         if self.bind_type == "simple":

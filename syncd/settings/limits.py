@@ -22,6 +22,7 @@ DEFAULT_LIMITS: MappingProxyType[str, tuple[float | None, int | None]] = Mapping
         "delete": (10, 500),
         "grant": (50, 5000),
         "revoke": (20, 1000),
+        "remove": (None, 50),
         "members_per_group": (50, None),
         "quarantine": (40, None),
     }
@@ -87,6 +88,7 @@ class Limits(Section):
     delete: Limited = _limit("delete", "People deleted after the grace period.")
     grant: Limited = _limit("grant", "Roles and groups newly given.")
     revoke: Limited = _limit("revoke", "Roles and groups taken away.")
+    remove: Limited = _limit("remove", "Roles and groups deleted, which a mapper made.")
     members_per_group: Limited = _limit(
         "members_per_group", "Members that one role or group loses, as a share of its members."
     )

@@ -8,7 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
+from syncd.settings.account_state import AccountState
 from syncd.settings.conflict import Conflict, conflict
+from syncd.settings.groups import GroupImport, GroupName
 from syncd.settings.roles import RoleImport, is_preconfigured_role
 from syncd.settings.values import AnyText, Flag, Section, Text
 
@@ -22,9 +24,6 @@ PREDEFINED_NAMES = (
     "modifyTimestamp",
 )
 LATER_TYPES = (
-    "hardcoded-group",
-    "group",
-    "account-state",
     "claim-to-attribute",
     "claim-to-role",
     "claim-to-group",
@@ -112,10 +111,32 @@ class HardcodedRoleMapper(MapperSettings):
             )
 
 
+class HardcodedGroupMapper(MapperSettings):
+    """One group for everybody of this directory."""
+
+    type: Literal["hardcoded-group"]
+    group: GroupName = Field(
+        examples=["/Directory/Everybody"],
+        description="The group's name, or its path, which starts with `/`; made when not there.",
+    )
+
+
 class RoleMapper(RoleImport, MapperSettings):
     """A further role import, with the keys of `ldap.import_roles`."""
 
     type: Literal["role"]
+
+
+class GroupMapper(GroupImport, MapperSettings):
+    """Groups, their hierarchy and who is in them, from entries of the directory."""
+
+    type: Literal["group"]
+
+
+class AccountStateMapper(AccountState, MapperSettings):
+    """Whether people may use their accounts, as the directory's own attributes say."""
+
+    type: Literal["account-state"]
 
 
 class SwitchedOff(Section):
@@ -144,28 +165,42 @@ ActiveMapper: TypeAlias = (
     | FullNameMapper
     | HardcodedAttributeMapper
     | HardcodedRoleMapper
+    | HardcodedGroupMapper
     | RoleMapper
+    | GroupMapper
+    | AccountStateMapper
 )
 MAPPER_MODELS: dict[str, type[MapperSettings]] = {
     "user-attribute": UserAttributeMapper,
     "full-name": FullNameMapper,
     "hardcoded-attribute": HardcodedAttributeMapper,
     "hardcoded-role": HardcodedRoleMapper,
+    "hardcoded-group": HardcodedGroupMapper,
     "role": RoleMapper,
+    "group": GroupMapper,
+    "account-state": AccountStateMapper,
 }
 Mapper = Annotated[
     Annotated[UserAttributeMapper, Tag("user-attribute")]
     | Annotated[FullNameMapper, Tag("full-name")]
     | Annotated[HardcodedAttributeMapper, Tag("hardcoded-attribute")]
     | Annotated[HardcodedRoleMapper, Tag("hardcoded-role")]
+    | Annotated[HardcodedGroupMapper, Tag("hardcoded-group")]
     | Annotated[RoleMapper, Tag("role")]
+    | Annotated[GroupMapper, Tag("group")]
+    | Annotated[AccountStateMapper, Tag("account-state")]
     | Annotated[SwitchedOff, Tag(SWITCHED_OFF)],
     Discriminator(_type_of),
 ]
 
 
-def mapper_conflicts(mappers: Sequence[ActiveMapper | SwitchedOff]) -> Iterator[Conflict]:
-    """Yield what contradicts itself in a mapper or between mappers, keys starting at the list."""
+def mapper_conflicts(
+    mappers: Sequence[ActiveMapper | SwitchedOff], vendor: str | None = None
+) -> Iterator[Conflict]:
+    """Yield what contradicts itself in a mapper or between mappers, keys starting at the list.
+
+    ``vendor`` is the directory's, if there is one.
+    """
     names: dict[str, int] = {}
     targets = _predefined_targets(mappers)
     for index, mapper in enumerate(mappers):
@@ -181,7 +216,9 @@ def mapper_conflicts(mappers: Sequence[ActiveMapper | SwitchedOff]) -> Iterator[
                 because=f'is "{mapper.name}", as in mappers[{names[name]}]; names must be unique',
             )
         names.setdefault(name, index)
-        if isinstance(mapper, HardcodedRoleMapper | RoleMapper):
+        if isinstance(mapper, RoleMapper | GroupMapper | AccountStateMapper):
+            yield from (found.below(here) for found in mapper.conflicts(vendor))
+        elif isinstance(mapper, HardcodedRoleMapper):
             yield from (found.below(here) for found in mapper.conflicts())
         target = _target(mapper)
         if target is not None:
@@ -194,6 +231,7 @@ def mapper_conflicts(mappers: Sequence[ActiveMapper | SwitchedOff]) -> Iterator[
                 )
             targets.setdefault(target, here)
     yield from _renames(mappers)
+    yield from _second_account_state(mappers)
     off = {m.name for m in mappers if isinstance(m, SwitchedOff) or not m.enabled}
     if "username" in off and "username" not in targets:
         index = next(i for i, m in enumerate(mappers) if m.name == "username")
@@ -217,6 +255,20 @@ def _renames(mappers: Sequence[ActiveMapper | SwitchedOff]) -> Iterator[Conflict
             yield conflict(
                 key, because=f'names "{name}" as another mapper does; a name has one heir'
             )
+
+
+def _second_account_state(mappers: Sequence[ActiveMapper | SwitchedOff]) -> Iterator[Conflict]:
+    found = [
+        index
+        for index, mapper in enumerate(mappers)
+        if isinstance(mapper, AccountStateMapper) and mapper.enabled
+    ]
+    for index in found[1:]:
+        yield conflict(
+            f"mappers.{index}.type",
+            f"mappers.{found[0]}.type",
+            because="is account-state, of which an organization has one; name all attributes there",
+        )
 
 
 _PREDEFINED_TARGETS = {

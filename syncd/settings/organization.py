@@ -205,7 +205,8 @@ class OrganizationSettings(Section):
             yield from self._trust(self.ldap)
         if self.idp is not None:
             yield from (found.below("idp") for found in self.idp.conflicts())
-        yield from mapper_conflicts(self.mappers)
+        vendor = self.ldap.vendor if self.ldap is not None else None
+        yield from mapper_conflicts(self.mappers, vendor)
 
     def _trust(self, ldap: LdapSettings) -> Iterator[Conflict]:
         encrypted = not ldap.insecure_clear_text_bind or any(

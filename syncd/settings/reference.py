@@ -181,7 +181,9 @@ def _vendors() -> Iterator[str]:
         label = f"`{key}`" if key.endswith(("attribute", "class", "classes")) else key
         yield f"| {label} | " + " | ".join(shown) + " |\n"
     yield "\n`create_timestamp` and `modify_timestamp` are no keys: an own mapper named\n"
-    yield "`createTimestamp` or `modifyTimestamp` reads another attribute.\n\n"
+    yield "`createTimestamp` or `modifyTimestamp` reads another attribute. Nor is\n"
+    yield "`account_state_attributes`: a mapper of type `account-state` reads these unless its\n"
+    yield "`attributes` say otherwise.\n\n"
 
 
 def _mappers() -> Iterator[str]:

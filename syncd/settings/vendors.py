@@ -18,8 +18,11 @@ _COMMON: dict[str, str | tuple[str, ...]] = {
     "modify_timestamp": "modifyTimestamp",
     "role_name_ldap_attribute": "cn",
     "role_object_class": ("groupOfNames",),
+    "group_name_ldap_attribute": "cn",
+    "group_object_classes": ("groupOfNames",),
     "membership_ldap_attribute": "member",
     "member_of_ldap_attribute": "memberOf",
+    "account_state_attributes": (),
 }
 
 VENDOR_DEFAULTS: Mapping[str, Mapping[str, str | tuple[str, ...]]] = MappingProxyType(
@@ -33,16 +36,47 @@ VENDOR_DEFAULTS: Mapping[str, Mapping[str, str | tuple[str, ...]]] = MappingProx
             "create_timestamp": "whenCreated",
             "modify_timestamp": "whenChanged",
             "role_object_class": ("group",),
+            "group_object_classes": ("group",),
+            "account_state_attributes": (
+                "userAccountControl",
+                "accountExpires",
+                "lockoutTime",
+                "msDS-User-Account-Control-Computed",
+            ),
         },
-        "openldap": _COMMON,
-        "389ds": {**_COMMON, "uuid_ldap_attribute": "nsUniqueId"},
-        "freeipa": {**_COMMON, "uuid_ldap_attribute": "ipaUniqueID"},
+        "openldap": {
+            **_COMMON,
+            "account_state_attributes": (
+                "pwdAccountLockedTime",
+                "pwdStartTime",
+                "pwdEndTime",
+                "shadowExpire",
+            ),
+        },
+        "389ds": {
+            **_COMMON,
+            "uuid_ldap_attribute": "nsUniqueId",
+            "account_state_attributes": ("nsAccountLock", "accountUnlockTime"),
+        },
+        "freeipa": {
+            **_COMMON,
+            "uuid_ldap_attribute": "ipaUniqueID",
+            "account_state_attributes": ("nsAccountLock", "krbPrincipalExpiration"),
+        },
         "opendj": {
             **_COMMON,
             "role_object_class": ("groupOfUniqueNames",),
+            "group_object_classes": ("groupOfUniqueNames",),
             "membership_ldap_attribute": "uniqueMember",
             "member_of_ldap_attribute": "isMemberOf",
+            "account_state_attributes": (
+                "ds-pwp-account-disabled",
+                "ds-pwp-account-expiration-time",
+                "pwdAccountLockedTime",
+            ),
         },
         "other": _COMMON,
     }
 )
+# Those that can be asked for nested members (1.2.840.113556.1.4.1941).
+IN_CHAIN_VENDORS: frozenset[str] = frozenset({"active_directory"})

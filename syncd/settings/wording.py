@@ -89,7 +89,10 @@ def _around(
     field: FieldInfo | None = None
     for at, part in enumerate(key):
         if isinstance(part, int):
-            if field is not None and elements_of(field):
+            elements = elements_of(field) if field is not None else ()
+            if len(elements) == 1:
+                section = elements[0]
+            elif elements:
                 mapper = layers.get(key[: at + 1])
                 kind = mapper.get("type") if isinstance(mapper, dict) else None
                 section = MAPPER_MODELS.get(str(kind))

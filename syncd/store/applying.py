@@ -11,16 +11,11 @@ import json
 from typing import TYPE_CHECKING
 
 from sqlalchemy import (
-    Text,
     and_,
-    case,
-    cast,
     delete,
-    exists,
     func,
     insert,
     literal,
-    null,
     or_,
     select,
     update,
@@ -28,8 +23,10 @@ from sqlalchemy import (
 
 from syncd.records import batched
 from syncd.store import schema
+from syncd.store.granting import grant
 from syncd.store.kinds import WRITES_RECORD, Kind
-from syncd.store.plan_scope import ACCOUNT_STATE, DIRECTORY, MISSING
+from syncd.store.restricting import TOUCHED, restrict
+from syncd.store.sides import SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,9 +35,9 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Select, Table
 
 U, I, IK = schema.users, schema.identities, schema.identity_keys
-P, PG, PK = schema.plan_people, schema.plan_grants, schema.plan_keys
+P, PK = schema.plan_people, schema.plan_keys
 PR, MR = schema.plan_refs, schema.membership_refs
-G, J, X = schema.grants, schema.journal, schema.restrictions
+J, X = schema.journal, schema.restrictions
 
 # Values in one statement: SQLite takes 32,766 and PostgreSQL 65,535 of them.
 IN_LIST = 500
@@ -105,10 +102,11 @@ class Batch:
             self._journal_updates()
             self._update()
         self._identities(kinds)
-        if kinds & (Kind.MISSING | Kind.RETURN | Kind.DISABLE | Kind.ENABLE):
-            self._restrict(kinds)
+        if kinds & TOUCHED:
+            restrict(self, kinds)
         if self.mappers:
-            self._grant(kinds)
+            for side in SIDES:
+                grant(self, side, fresh=kinds == Kind.CREATE)
         return conflicts
 
     def _kinds(self) -> Kind:
@@ -127,7 +125,7 @@ class Batch:
         self.low, self.high = min(ids, default=0), max(ids, default=0)
         return union
 
-    def _of_batch(
+    def of_batch(
         self, table: Table, people: ColumnElement[bool] | None = None
     ) -> ColumnElement[bool]:
         """Return the condition that picks a plan table's rows about people of this batch.
@@ -142,11 +140,13 @@ class Batch:
             table.c.user_id.in_(select(P.c.user_id).where(rows)),
         )
 
-    def _having(self, kinds: Kind) -> ColumnElement[bool]:
+    def having(self, kinds: Kind) -> ColumnElement[bool]:
+        """Return the condition that picks the batch's rows of these kinds."""
         return and_(self.rows, P.c.kinds.op("&")(int(kinds)) != 0)
 
-    def _ids(self, kinds: Kind) -> Select[tuple[int]]:
-        return select(P.c.user_id).where(self._having(kinds))
+    def ids(self, kinds: Kind) -> Select[tuple[int]]:
+        """Return the people of the batch who change in these kinds."""
+        return select(P.c.user_id).where(self.having(kinds))
 
     def _conflict(self, numbers: list[int]) -> int:
         """Leave rows out, and make sure that the next run looks at these people anew."""
@@ -190,7 +190,7 @@ class Batch:
                         I.c.external_id == P.c.external_id,
                     ),
                 )
-                .where(self._having(Kind.CREATE))
+                .where(self.having(Kind.CREATE))
             )
             numbers += self.connection.scalars(arrived)
         return self._conflict(numbers)
@@ -200,7 +200,7 @@ class Batch:
         renaming = Kind.RENAME | Kind.MISSING | Kind.RETURN
         if kinds & renaming:
             self.connection.execute(
-                update(U).where(U.c.id.in_(self._ids(renaming))).values(living=False)
+                update(U).where(U.c.id.in_(self.ids(renaming))).values(living=False)
             )
         total = 0
         wanting = Kind.CREATE | Kind.RENAME | Kind.RETURN
@@ -216,7 +216,7 @@ class Batch:
                         U.c.id != P.c.user_id,
                     ),
                 )
-                .where(self._having(wanting))
+                .where(self.having(wanting))
             )
             rows = self.connection.execute(taken).all()
             if not rows:
@@ -228,7 +228,7 @@ class Batch:
                 self.connection.execute(update(U).where(U.c.id.in_(part)).values(living=True))
 
     def _create(self) -> None:
-        rows = self._having(Kind.CREATE)
+        rows = self.having(Kind.CREATE)
         columns = [
             "id",
             "organization_id",
@@ -259,7 +259,7 @@ class Batch:
             P.c.last_name,
             P.c.attributes,
             literal(True),
-            P.c.kinds.op("&")(int(Kind.DISABLE)) == 0,
+            P.c.kinds.op("&")(int(Kind.DISABLE | Kind.LOCK)) == 0,
         ).where(rows)
         self.connection.execute(insert(U).from_select(columns, query))
         columns = [
@@ -301,7 +301,7 @@ class Batch:
         old = [P.c[f"old_{name}"] for name in RECORD_FIELDS]
         new = [P.c[name] for name in RECORD_FIELDS]
         query = select(P.c.user_id, P.c.old_dn, P.c.dn, *old, *new).where(
-            self._having(WRITES_RECORD)
+            self.having(WRITES_RECORD)
         )
         rows = []
         width = len(RECORD_FIELDS)
@@ -334,7 +334,7 @@ class Batch:
         values = {name: P.c[name] for name in (*RECORD_FIELDS, "username_key", "email_key")}
         self.connection.execute(
             update(U)
-            .where(U.c.id == P.c.user_id, self._having(WRITES_RECORD))
+            .where(U.c.id == P.c.user_id, self.having(WRITES_RECORD))
             .values(version=U.c.version + 1, living=True, **values)
         )
 
@@ -370,7 +370,7 @@ class Batch:
             insert(IK).from_select(
                 columns,
                 select(organization, PK.c.kind, PK.c.key, PK.c.user_id).where(
-                    self._of_batch(PK, staged)
+                    self.of_batch(PK, staged)
                 ),
             )
         )
@@ -421,14 +421,14 @@ class Batch:
             PR.c.member_key,
             PR.c.value,
             PR.c.user_id,
-        ).where(self._of_batch(PR, staged))
+        ).where(self.of_batch(PR, staged))
         self.connection.execute(insert(MR).from_select(columns, query))
         # Their own key among the others, so that what they said is found again without an index.
         self.connection.execute(
             insert(IK).from_select(
                 ["organization_id", "kind", "key", "user_id"],
                 select(literal(self.organization_id), literal("of"), PR.c.member_key, PR.c.user_id)
-                .where(self._of_batch(PR, staged))
+                .where(self.of_batch(PR, staged))
                 .distinct(),
             )
         )
@@ -447,170 +447,16 @@ class Batch:
             .values(user_id=IK.c.user_id)
         )
 
-    def _restrict(self, kinds: Kind) -> None:
-        columns = [
-            "user_id",
-            "source",
-            "reason",
-            "organization_id",
-            "since",
-            "detail",
-        ]
-        organization = literal(self.organization_id)
-        if kinds & Kind.MISSING:
-            missing = self._having(Kind.MISSING)
-            query = select(
-                P.c.user_id,
-                literal(DIRECTORY),
-                literal(MISSING),
-                organization,
-                literal(self.now, schema.UtcTime()),
-                P.c.cause,
-            )
-            self.connection.execute(insert(X).from_select(columns, query.where(missing)))
-            self.connection.execute(
-                update(I)
-                .where(I.c.source == self.source, I.c.user_id.in_(self._ids(Kind.MISSING)))
-                .values(digest=None)
-            )
-        if kinds & Kind.RETURN:
-            self.connection.execute(
-                delete(X).where(
-                    X.c.source == DIRECTORY,
-                    X.c.reason == MISSING,
-                    X.c.user_id.in_(self._ids(Kind.RETURN)),
-                )
-            )
-        if kinds & Kind.ENABLE:
-            self.connection.execute(
-                delete(X).where(
-                    X.c.source == ACCOUNT_STATE, X.c.user_id.in_(self._ids(Kind.ENABLE))
-                )
-            )
-        if kinds & Kind.DISABLE:
-            query = select(
-                P.c.user_id,
-                literal(ACCOUNT_STATE),
-                P.c.disabled,
-                organization,
-                literal(self.now, schema.UtcTime()),
-                null(),
-            )
-            self.connection.execute(
-                insert(X).from_select(columns, query.where(self._having(Kind.DISABLE)))
-            )
-        touched = Kind.MISSING | Kind.RETURN | Kind.ENABLE | Kind.DISABLE
-        active = exists().where(
-            X.c.user_id == U.c.id, or_(X.c.until.is_(None), X.c.until > self.now)
-        )
-        self.connection.execute(
-            update(U).where(U.c.id.in_(self._ids(touched))).values(enabled=~active)
-        )
-        self.connection.execute(
-            update(U)
-            .where(U.c.id.in_(self._ids(Kind.MISSING)))
-            .values(version=U.c.version + 1, living=False)
-        )
-        self._journal_restrictions(touched)
-
-    def _journal_restrictions(self, touched: Kind) -> None:
-        changes = (
-            (Kind.MISSING, "missing", True),
-            (Kind.RETURN, "missing", False),
-            (Kind.DISABLE, "disabled", True),
-            (Kind.ENABLE, "disabled", False),
-        )
-        query = select(P.c.user_id, P.c.kinds, P.c.cause).where(self._having(touched))
-        rows = []
-        for user_id, kinds, cause in self.connection.execute(query):
-            before, after = {}, {}
-            for kind, reason, restricted in changes:
-                if kinds & kind:
-                    before[reason], after[reason] = not restricted, restricted
-            if cause:
-                after["because"] = cause
-            rows.append(
-                {
-                    "organization_id": self.organization_id,
-                    "user_id": user_id,
-                    "change_set_id": self.change_set_id,
-                    "kind": "restrictions",
-                    "before": json.dumps(before),
-                    "after": json.dumps(after, ensure_ascii=False),
-                }
-            )
-        if rows:
-            self.connection.execute(insert(J), rows)
-
     def _delete(self) -> None:
         """Purge people for good; what remains is that somebody was purged, and when."""
-        ids = self._ids(Kind.DELETE)
+        ids = self.ids(Kind.DELETE)
         self._unpoint(ids)
-        for table in (G, X, IK, I, J):
+        for table in (*(side.held for side in SIDES), X, IK, I, J):
             self.connection.execute(delete(table).where(table.c.user_id.in_(ids)))
         self.connection.execute(delete(U).where(U.c.id.in_(ids)))
         # Nor may an older plan still tell who that was.
         mine = ids.subquery()
-        for plan in (P, PG, PK, PR):
+        for plan in (P, PK, PR, *(side.planned for side in SIDES)):
             other = and_(plan.c.run_id != self.run_id, plan.c.user_id.in_(select(mine.c.user_id)))
             self.connection.execute(delete(plan).where(other))
-        self._journal(self._having(Kind.DELETE), "delete")
-
-    def _grant(self, kinds: Kind) -> None:
-        mine = self._of_batch(PG)
-        granting = select(
-            PG.c.user_id,
-            PG.c.role_id,
-            PG.c.mapper,
-            literal(self.organization_id),
-            PG.c.run_id,
-        ).where(mine, PG.c.granted)
-        if kinds != Kind.CREATE:
-            revoked = exists().where(
-                PG.c.run_id == self.run_id,
-                PG.c.user_id == G.c.user_id,
-                PG.c.role_id == G.c.role_id,
-                PG.c.mapper == G.c.source,
-                ~PG.c.granted,
-            )
-            ids = select(PG.c.user_id).where(mine, ~PG.c.granted)
-            self.connection.execute(delete(G).where(G.c.user_id.in_(ids), revoked))
-            present = exists().where(
-                G.c.user_id == PG.c.user_id,
-                G.c.role_id == PG.c.role_id,
-                G.c.source == PG.c.mapper,
-            )
-            granting = granting.where(~present)
-        columns = ["user_id", "role_id", "source", "organization_id", "run_id"]
-        self.connection.execute(insert(G).from_select(columns, granting))
-        self._journal_grants(mine)
-
-    def _journal_grants(self, mine: ColumnElement[bool]) -> None:
-        """Write one row a person: role ids and mappers granted and revoked."""
-        quoted = case(
-            *((PG.c.mapper == mapper, literal(json.dumps(mapper))) for mapper in self.mappers),
-            else_="null",
-        )
-        pair = literal("[").concat(cast(PG.c.role_id, Text)).concat(",").concat(quoted).concat("]")
-        granted = func.aggregate_strings(case((PG.c.granted, pair)), ",")
-        revoked = func.aggregate_strings(case((~PG.c.granted, pair)), ",")
-        after = (
-            literal('{"granted":[')
-            .concat(func.coalesce(granted, ""))
-            .concat('],"revoked":[')
-            .concat(func.coalesce(revoked, ""))
-            .concat("]}")
-        )
-        query = (
-            select(
-                literal(self.organization_id),
-                PG.c.user_id,
-                literal(self.change_set_id),
-                literal("grants"),
-                after,
-            )
-            .where(mine)
-            .group_by(PG.c.user_id)
-        )
-        columns = ["organization_id", "user_id", "change_set_id", "kind", "after"]
-        self.connection.execute(insert(J).from_select(columns, query))
+        self._journal(self.having(Kind.DELETE), "delete")

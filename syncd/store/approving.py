@@ -10,6 +10,7 @@ from sqlalchemy import and_, delete, exists, func, insert, literal, select, upda
 from syncd.records import Watermark
 from syncd.store import holding, planning, schema
 from syncd.store.kinds import Kind
+from syncd.store.sides import SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,25 +98,35 @@ class Approving:
                     .values(digest=None, fingerprint=b"")
                 )
 
-    def staged_containers(self, run_id: int) -> list[tuple[str, str, int | None]]:
-        """Return (mapper, DN, digest) of the containers that a plan was made from."""
+    def staged_containers(self, run_id: int) -> list[tuple[str, str, int | None, bool]]:
+        """Return (mapper, DN, digest, outside of its base) of the containers behind a plan."""
         with self.database.read() as connection:
-            query = select(C.c.mapper, C.c.dn, C.c.digest).where(C.c.run_id == run_id, C.c.dn != "")
-            return [(mapper, dn, digest) for mapper, dn, digest in connection.execute(query)]
+            query = select(C.c.mapper, C.c.dn, C.c.digest, C.c.kind).where(
+                C.c.run_id == run_id, C.c.dn != ""
+            )
+            return [
+                (mapper, dn, digest, kind == "outside")
+                for mapper, dn, digest, kind in connection.execute(query)
+            ]
 
     def drop_grants(self, run_id: int, mapper: str) -> int:
         """Take a mapper's grants and revocations out of a plan; return how many there were."""
-        PG, M = schema.plan_grants, schema.stage_marks
-        marked = exists().where(
-            M.c.run_id == run_id, M.c.user_id == PG.c.user_id, M.c.mark == planning.WITHHELD
-        )
-        theirs = (
-            select(PG.c.run_id, PG.c.user_id, literal(planning.WITHHELD))
-            .where(PG.c.run_id == run_id, PG.c.mapper == mapper, ~marked)
-            .distinct()
-        )
+        M = schema.stage_marks
+        dropped = 0
         with self.database.write() as connection:
-            connection.execute(insert(M).from_select(["run_id", "user_id", "mark"], theirs))
-            return connection.execute(
-                delete(PG).where(PG.c.run_id == run_id, PG.c.mapper == mapper)
-            ).rowcount
+            for side in SIDES:
+                planned = side.planned
+                of_mapper = and_(planned.c.run_id == run_id, planned.c.mapper == mapper)
+                marked = exists().where(
+                    M.c.run_id == run_id,
+                    M.c.user_id == planned.c.user_id,
+                    M.c.mark == planning.WITHHELD,
+                )
+                theirs = (
+                    select(planned.c.run_id, planned.c.user_id, literal(planning.WITHHELD))
+                    .where(of_mapper, ~marked)
+                    .distinct()
+                )
+                connection.execute(insert(M).from_select(["run_id", "user_id", "mark"], theirs))
+                dropped += connection.execute(delete(planned).where(of_mapper)).rowcount
+        return dropped

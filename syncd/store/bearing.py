@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, except_, exists, func, or_, select, tuple_
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from syncd.store.database import Database
 
 S, R, A = schema.stage_users, schema.stage_refs, schema.stage_absent
+K = schema.stage_keys
 C, CT, MR = schema.stage_containers, schema.containers, schema.membership_refs
 U, I, IK, Q = schema.users, schema.identities, schema.identity_keys, schema.quarantine
 
@@ -62,6 +62,39 @@ class BearingReads:
         staged = exists().where(S.c.run_id == run_id, S.c.user_id == IK.c.user_id)
         there = and_(IK.c.kind == "dn", IK.c.key.in_(places), ~staged)
         return self._people(select(IK.c.user_id).where(there))
+
+    def strangers(self, run_id: int, mapper: str) -> list[str]:
+        """Return the DNs that changed containers of a mapper name and that are nothing known."""
+        person = exists().where(
+            IK.c.organization_id == self.organization_id,
+            IK.c.kind == "dn",
+            IK.c.key == R.c.member_key,
+        )
+        staged = exists().where(K.c.run_id == run_id, K.c.kind == "dn", K.c.key == R.c.member_key)
+        container = exists().where(
+            CT.c.organization_id == self.organization_id,
+            CT.c.mapper == mapper,
+            CT.c.dn_key == R.c.member_key,
+        )
+        staged_container = exists().where(
+            C.c.run_id == run_id, C.c.mapper == mapper, C.c.dn_key == R.c.member_key
+        )
+        query = (
+            select(R.c.value)
+            .where(
+                R.c.run_id == run_id,
+                R.c.mapper == mapper,
+                R.c.kind == "dn",
+                ~person,
+                ~staged,
+                ~container,
+                ~staged_container,
+            )
+            .distinct()
+        )
+        with self.database.stage() as connection:
+            self.database.analyze(connection, R, C, K)
+            return list(connection.scalars(query))
 
     def moved_people(self, run_id: int) -> list[tuple[int, str, str, bytes]]:
         """Return (user id, external id, old DN, new DN's key) of known people in a new place."""
@@ -127,13 +160,6 @@ class BearingReads:
         with self.database.read() as connection:
             rows = connection.execute(query).all()
         return [(mapper, bytes(key), dn) for mapper, key, dn in rows if dn]
-
-    def waiting_doubts(self, run_id: int | None) -> list[str]:
-        """Return the doubts under which a run's plan waits that no later run can see again."""
-        table = schema.runs
-        with self.database.read() as connection:
-            report = connection.scalar(select(table.c.report).where(table.c.id == run_id))
-        return list(json.loads(report).get("doubts", ())) if report else []
 
     def _people(self, ids: Select[Any], most: int | None = None) -> list[Person]:
         # One after the other: in one statement SQLite may begin with everybody.

@@ -25,6 +25,8 @@ from sqlalchemy import (
 
 from syncd.records import ListingOutcome, Quarantined, Verdict, Watermark
 from syncd.store import schema
+from syncd.store.applying import unresolved
+from syncd.store.nesting import PARENT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -87,6 +89,9 @@ def settle_containers(
         )
     ]
     digest = case((C.c.whole, C.c.digest))
+    role_id = case((C.c.kind == "role", C.c.target_id), else_=0)
+    group_id = case((C.c.kind == "group", C.c.target_id))
+    outside = C.c.kind == "outside"
     connection.execute(
         update(CT)
         .where(CT.c.organization_id == organization_id, same, staged)
@@ -94,9 +99,12 @@ def settle_containers(
             external_id=C.c.external_id,
             dn=C.c.dn,
             name=C.c.name,
-            role_id=C.c.role_id,
+            role_id=role_id,
             digest=digest,
             run_id=C.c.run_id,
+            group_id=group_id,
+            dn_key=C.c.dn_key,
+            outside=outside,
         )
     )
     columns = [
@@ -109,6 +117,9 @@ def settle_containers(
         "role_id",
         "digest",
         "run_id",
+        "group_id",
+        "dn_key",
+        "outside",
     ]
     connection.execute(
         insert(CT).from_select(
@@ -120,9 +131,12 @@ def settle_containers(
                 C.c.external_id,
                 C.c.dn,
                 C.c.name,
-                C.c.role_id,
+                role_id,
                 digest,
                 C.c.run_id,
+                group_id,
+                C.c.dn_key,
+                outside,
             ).where(staged, ~known),
         )
     )
@@ -185,6 +199,23 @@ _REF_COLUMNS = [
 ]
 
 
+def unresolved_members(connection: Connection, organization_id: str) -> int:
+    """Return how many members that containers name are neither somebody nor a container known.
+
+    Not counted are words about a container itself: that it is in another, and its number as
+    somebody's primary group, which most groups are nobody's.
+    """
+    container = exists().where(
+        CT.c.organization_id == organization_id,
+        CT.c.mapper == MR.c.mapper,
+        CT.c.dn_key == MR.c.member_key,
+    )
+    query = select(func.count()).where(
+        unresolved(organization_id), MR.c.kind.not_in((PARENT, "uid:primarygroup")), ~container
+    )
+    return int(connection.execute(query.select_from(MR)).scalar_one())
+
+
 def any_gone_container(connection: Connection, run_id: int) -> bool:
     """Tell whether a run found containers gone."""
     query = select(literal(1)).where(A.c.run_id == run_id, A.c.mapper.is_not(None)).limit(1)
@@ -192,7 +223,7 @@ def any_gone_container(connection: Connection, run_id: int) -> bool:
 
 
 def drop_gone_containers(connection: Connection, organization_id: str, run_id: int) -> None:
-    """Forget containers that a complete listing no longer has; their roles stay."""
+    """Forget containers that a complete listing no longer has."""
     for table in (MR, CT):
         gone = exists().where(
             A.c.run_id == run_id,

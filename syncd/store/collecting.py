@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, exists, func, insert, literal, select, update
 
-from syncd.records import key_of
+from syncd.records import EVER, NEVER, AccountState, key_of
 from syncd.store import planning, schema, staging
+from syncd.store.accounts import BITS, DISABLED
+from syncd.store.nesting import PARENT
 from syncd.store.planning import NameConflict
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ ID_BLOCK = 5_000
 IN_LIST = 500
 # The cause of an absence that nobody looked into person by person.
 UNSEEN = "not in the listing, and not looked up one by one"
+NO_STATEMENT = (None,) * 5
+NOTHING_HOLDS = AccountState(False, EVER, NEVER, EVER)
 
 
 class Collecting:
@@ -36,6 +40,8 @@ class Collecting:
     source: str
     _ids: Iterator[int] = iter(())
     _staged: int = 0
+    # Whether anybody's record speaks of the account.
+    _accounts: bool = False
     # Whether the run began with nobody stored; only a run adds people of a source.
     _nobody: bool | None = None
 
@@ -43,6 +49,7 @@ class Collecting:
         """Begin a new run: nothing is staged, and who is stored has to be looked at anew."""
         self._nobody = None
         self._staged = 0
+        self._accounts = False
 
     def digests(self) -> DigestTable:
         """Load the digests of all living people."""
@@ -104,7 +111,7 @@ class Collecting:
                 first_name,
                 last_name,
                 attributes,
-                disabled,
+                account,
                 created,
                 modified,
                 member_keys,
@@ -127,7 +134,7 @@ class Collecting:
                     first_name,
                     last_name,
                     attributes,
-                    disabled,
+                    *self._said(account, known=known),
                     created,
                     modified,
                     fingerprint,
@@ -150,14 +157,32 @@ class Collecting:
                 marks = [(run_id, user_id, digest) for user_id, digest in seen]
                 staging.bulk_insert(self.database, connection, SEEN, marks)
 
+    def _said(self, account: AccountState | None, *, known: bool) -> tuple[object, ...]:
+        """Return what is staged of an account."""
+        if account is None:
+            # Nobody looks at accounts, so that what somebody stored of one does not hold any more.
+            if not known:
+                return NO_STATEMENT
+            account = NOTHING_HOLDS
+        else:
+            self._accounts = True
+        disabled, *times, absent = account
+        dialect = self.database.dialect
+        when = [None if each is None else staging.time_of(each, dialect) for each in times]
+        return (
+            None if disabled is None else DISABLED if disabled else "",
+            *when,
+            sum(BITS[reason] for reason in absent),
+        )
+
     def stage_containers(
         self,
         run_id: int,
         containers: Sequence[tuple[int, ContainerRecord, str, int | None]],
     ) -> None:
-        """Stage changed containers (number, record, role key, digest) with their members."""
+        """Stage changed containers (number, record, target's key, digest) with their members."""
         rows, refs = [], []
-        for number, record, role_key, digest in containers:
+        for number, record, target_key, digest in containers:
             rows.append(
                 (
                     run_id,
@@ -168,10 +193,13 @@ class Collecting:
                     record.dn,
                     record.name,
                     record.target,
-                    role_key,
+                    target_key,
                     None,
                     digest,
                     record.whole,
+                    record.dn_key,
+                    record.kind,
+                    record.attributes,
                 )
             )
             mapper, key = record.mapper, record.container_key
@@ -180,6 +208,10 @@ class Collecting:
             refs += [
                 (run_id, number, mapper, key, kind, member_key, value, None)
                 for (kind, member_key), value in members.items()
+            ]
+            refs += [
+                (run_id, number, mapper, key, PARENT, parent, "", None)
+                for parent in dict.fromkeys(record.parents)
             ]
         with self.database.stage() as connection:
             if rows:

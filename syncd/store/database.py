@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
 
 BUSY_TIMEOUT_SECONDS = 30
 SQLITE_NEEDED = (3, 35)
+# Tells SQLite's stage of one program from that of another, which may lack a column.
+STAGE_VERSION = (
+    zlib.crc32(
+        repr(
+            [(table.name, *table.columns.keys()) for table in schema.stage_metadata.sorted_tables]
+        ).encode()
+    )
+    >> 1
+)
 
 
 class Database:
@@ -149,10 +159,17 @@ class Database:
         return engine.execution_options(schema_translate_map={schema.STAGE: None})
 
     def ensure_stage(self) -> None:
-        """Make sure that SQLite's stage is there: a restored store comes without its own."""
-        if self.stage_path is not None:
-            with self.stage() as connection:
+        """Make sure that SQLite's stage is there, and is this program's.
+
+        A restored store comes without one, an upgraded one with that of the program before.
+        """
+        if self.stage_path is None:
+            return
+        with self.stage() as connection:
+            if connection.exec_driver_sql("PRAGMA stage.user_version").scalar() == STAGE_VERSION:
                 schema.stage_metadata.create_all(connection)
+                return
+        self.empty_stage()
 
     def empty_stage(self) -> None:
         """Throw SQLite's attached stage away and make it anew; the caller holds the lease."""
@@ -162,6 +179,7 @@ class Database:
         self._drop_stage()
         with self.stage() as connection:
             schema.stage_metadata.create_all(connection)
+            connection.exec_driver_sql(f"PRAGMA stage.user_version = {STAGE_VERSION}")
 
     def _drop_stage(self) -> None:
         if self.stage_path is None:

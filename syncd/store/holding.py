@@ -14,13 +14,14 @@ from syncd.store import schema
 from syncd.store.kinds import Kind
 from syncd.store.plan_scope import WITHHELD
 from syncd.store.runs import last_number, movers
+from syncd.store.sides import SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlalchemy import ColumnElement, Connection
 
-P, PG, M = schema.plan_people, schema.plan_grants, schema.stage_marks
+P, M = schema.plan_people, schema.stage_marks
 HELD = "held"
 ALL_CHANGES = Kind.UPDATE | Kind.RENAME | Kind.EMAIL | Kind.MOVE
 
@@ -52,10 +53,15 @@ def hold(connection: Connection, run_id: int, kinds: Iterable[str]) -> tuple[int
         concerned.append(P.c.kinds.op("&")(int(Kind.CREATE)) != 0)
     for kind, granted in (("grant", True), ("revoke", False)):
         if kind in kinds:
-            theirs = exists().where(
-                PG.c.run_id == run_id,
-                PG.c.user_id == P.c.user_id,
-                PG.c.granted if granted else ~PG.c.granted,
+            theirs = or_(
+                *(
+                    exists().where(
+                        side.planned.c.run_id == run_id,
+                        side.planned.c.user_id == P.c.user_id,
+                        side.planned.c.granted if granted else ~side.planned.c.granted,
+                    )
+                    for side in SIDES
+                )
             )
             concerned.append(and_(theirs, P.c.version > 0) if granted else theirs)
     mine = and_(P.c.run_id == run_id, P.c.state == "planned")

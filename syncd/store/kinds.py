@@ -20,9 +20,14 @@ class Kind(IntFlag):
     DELETE = 512
     # Only roles change; the person's own row stays as it is.
     GRANTS = 1024
+    # A lockout is temporary and nobody's decision: it is counted apart from who is disabled.
+    LOCK = 2048
+    UNLOCK = 4096
+    # What is stored of the account changes, and for now nothing of what it may do.
+    ACCOUNT = 8192
 
 
 # Kinds that rewrite the person's row from the record.
-WRITES_RECORD = (
-    Kind.UPDATE | Kind.RENAME | Kind.EMAIL | Kind.MOVE | Kind.RETURN | Kind.DISABLE | Kind.ENABLE
-)
+WRITES_RECORD = Kind.UPDATE | Kind.RENAME | Kind.EMAIL | Kind.MOVE | Kind.RETURN
+# Kinds that write what holds of the account.
+WRITES_ACCOUNT = Kind.DISABLE | Kind.ENABLE | Kind.LOCK | Kind.UNLOCK | Kind.ACCOUNT

@@ -13,11 +13,13 @@ from sqlalchemy import func, select
 from syncd.store import schema
 from syncd.store.leases import clock, is_held
 from syncd.store.plan_scope import MISSING
+from syncd.store.restricting import newly_shut
 from syncd.store.schedules import MODES
 from syncd.store.waiting import is_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from datetime import datetime
 
     from sqlalchemy import Connection
 
@@ -88,13 +90,15 @@ def _read(connection: Connection, found: dict[str, dict[str, Any]], ids: list[st
         .order_by(Q.c.reason)
     ):
         found[organization_id]["quarantine"][reason] = count
-    for organization_id, name, count in _people(connection, ids):
+    for organization_id, name, count in _people(connection, ids, now):
         found[organization_id]["users"][name] += count
     for lease in connection.execute(select(L).where(L.c.organization_id.in_(ids))):
         found[lease.organization_id]["lease_held"] = is_held(connection, lease, now)
 
 
-def _people(connection: Connection, ids: list[str]) -> Iterator[tuple[str, str, int]]:
+def _people(
+    connection: Connection, ids: list[str], now: datetime
+) -> Iterator[tuple[str, str, int]]:
     """Yield (organization, state, how many to add to it)."""
     living = (
         select(U.c.organization_id, func.count())
@@ -117,5 +121,8 @@ def _people(connection: Connection, ids: list[str]) -> Iterator[tuple[str, str, 
         .group_by(X.c.organization_id)
     )
     for organization_id, count in connection.execute(disabled):
+        yield organization_id, "disabled", count
+        yield organization_id, "enabled", -count
+    for organization_id, count in newly_shut(connection, ids, now).items():
         yield organization_id, "disabled", count
         yield organization_id, "enabled", -count

@@ -14,8 +14,9 @@ from sqlalchemy import and_, func, insert, or_, select, update
 
 from syncd.errors import ConstraintViolated
 from syncd.records import fold
-from syncd.store import runs, schema
+from syncd.store import plan_changes, runs, schema
 from syncd.store.leases import clock, is_held
+from syncd.store.restricting import newly_shut
 from syncd.store.waiting import is_waiting
 
 if TYPE_CHECKING:
@@ -135,7 +136,6 @@ class People:
                 U.c.first_name,
                 U.c.last_name,
                 U.c.attributes,
-                U.c.enabled,
                 U.c.living,
                 U.c.last_sign_in,
                 I.c.external_id,
@@ -151,13 +151,18 @@ class People:
     def _shape(self, connection: Connection, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
         ids = [row.id for row in rows]
         restrictions: dict[int, list[dict[str, Any]]] = {}
+        upcoming: dict[int, list[dict[str, Any]]] = {}
+        now = clock(connection)
         roles: dict[int, dict[str, set[str]]] = {}
         for start in range(0, len(ids), 500):
             part = ids[start : start + 500]
             for row in connection.execute(
                 select(X).where(X.c.user_id.in_(part)).order_by(X.c.source, X.c.reason)
             ):
-                restrictions.setdefault(row.user_id, []).append(
+                if row.until is not None and row.until <= now:
+                    continue
+                theirs = restrictions if row.since <= now else upcoming
+                theirs.setdefault(row.user_id, []).append(
                     {
                         "reason": row.reason,
                         "source": row.source,
@@ -184,8 +189,10 @@ class People:
                 "email_verified": bool(row.email_verified),
                 "first_name": row.first_name,
                 "last_name": row.last_name,
-                "enabled": bool(row.enabled),
+                # As it is now: what is stored is as of the last run.
+                "enabled": row.id not in restrictions,
                 "disabled_because": restrictions.get(row.id, []),
+                "upcoming": upcoming.get(row.id, []),
                 "dn": row.dn,
                 "source_created_at": row.source_created_at,
                 "source_modified_at": row.source_modified_at,
@@ -393,6 +400,7 @@ class People:
                 .limit(1)
             ).one_or_none()
             now = clock(connection)
+            shut = newly_shut(connection, [self.organization_id], now).get(self.organization_id, 0)
             blocked = connection.execute(
                 select(RUNS)
                 .where(RUNS.c.organization_id == self.organization_id, is_waiting(now))
@@ -430,8 +438,8 @@ class People:
             else None,
             "quarantine": quarantine,
             "users": {
-                "enabled": users.get(True, 0),
-                "disabled": users.get(False, 0),
+                "enabled": users.get(True, 0) - shut,
+                "disabled": users.get(False, 0) + shut,
             },
             "lag_seconds": None,
         }
@@ -465,4 +473,4 @@ def find_run(database: Database, name: str) -> Any:  # noqa: ANN401 - a row or N
 def run_changes(database: Database, run_id: int, limit: int | None = None) -> list[dict[str, Any]]:
     """Return what a run planned or did, most dangerous first."""
     with database.read() as connection:
-        return list(runs.changes(connection, run_id, limit))
+        return list(plan_changes.changes(connection, run_id, limit))

@@ -11,15 +11,17 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    null,
     or_,
     select,
 )
 
 from syncd.store import schema
+from syncd.store.accounts import COLUMNS
 from syncd.store.kinds import Kind
+from syncd.store.plan_accounts import believe_fresh, staged_account, withhold
 from syncd.store.plan_names import mark_movers
 from syncd.store.plan_scope import (
-    ACCOUNT_STATE,
     DIRECTORY,
     MISSING,
     PlanScope,
@@ -27,6 +29,8 @@ from syncd.store.plan_scope import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import ColumnElement, Connection
 
 
@@ -47,18 +51,20 @@ def _moves(scope: PlanScope, user_id: ColumnElement[int]) -> ColumnElement[bool]
     return exists().where(M.c.run_id == scope.run_id, M.c.user_id == user_id, M.c.mark == "mover")
 
 
-def _restricted(source: str, reason: str | None = None) -> ColumnElement[bool]:
+def _is_missing() -> ColumnElement[bool]:
     table = schema.restrictions
-    found = exists().where(table.c.user_id == U.c.id, table.c.source == source)
-    return found.where(table.c.reason == reason) if reason else found
+    return exists().where(
+        table.c.user_id == U.c.id, table.c.source == DIRECTORY, table.c.reason == MISSING
+    )
 
 
-def plan_people(connection: Connection, scope: PlanScope) -> None:
-    """Plan creates and changes of the staged people."""
+def plan_people(connection: Connection, scope: PlanScope, now: datetime) -> None:
+    """Plan creates and changes of the staged people, and of their accounts as they are ``now``."""
     new = U.c.id.is_(None)
-    says_disabled = and_(S.c.disabled.is_not(None), S.c.disabled != "")
+    believe_fresh(connection, scope)
+    account = staged_account(connection, scope, now)
     kinds = case(
-        (new, int(Kind.CREATE) + _bit(Kind.DISABLE, says_disabled)),
+        (new, int(Kind.CREATE)),
         else_=(
             _bit(
                 Kind.UPDATE,
@@ -74,9 +80,7 @@ def plan_people(connection: Connection, scope: PlanScope) -> None:
             + _bit(Kind.RENAME, S.c.username_key != U.c.username_key)
             + _bit(Kind.EMAIL, _differs(S.c.email_key, U.c.email_key))
             + _bit(Kind.MOVE, _differs(S.c.dn, I.c.dn))
-            + _bit(Kind.RETURN, _restricted(DIRECTORY, MISSING))
-            + _bit(Kind.DISABLE, and_(says_disabled, ~_restricted(ACCOUNT_STATE)))
-            + _bit(Kind.ENABLE, and_(S.c.disabled == "", _restricted(ACCOUNT_STATE)))
+            + _bit(Kind.RETURN, _is_missing())
         ),
     )
     # An address that stays the same keeps being verified; a new one is what the mapper says.
@@ -96,7 +100,7 @@ def plan_people(connection: Connection, scope: PlanScope) -> None:
             number,
             S.c.user_id,
             S.c.external_id,
-            kinds,
+            kinds if account is None else kinds + account.kinds,
             func.coalesce(U.c.version, 0),
             S.c.username,
             S.c.username_key,
@@ -108,7 +112,7 @@ def plan_people(connection: Connection, scope: PlanScope) -> None:
             S.c.attributes,
             S.c.dn,
             S.c.dn_key,
-            S.c.disabled,
+            *(account.wanted if account is not None else [null()] * len(COLUMNS)),
             S.c.fingerprint,
             S.c.digest,
             S.c.source_created_at,
@@ -133,6 +137,8 @@ def plan_people(connection: Connection, scope: PlanScope) -> None:
         )
         .where(S.c.run_id == scope.run_id)
     )
+    for table, on in account.stored if account is not None else ():
+        query = query.outerjoin(table, on)
     columns = [
         "run_id",
         "number",
@@ -150,7 +156,7 @@ def plan_people(connection: Connection, scope: PlanScope) -> None:
         "attributes",
         "dn",
         "dn_key",
-        "disabled",
+        *COLUMNS,
         "fingerprint",
         "digest",
         "source_created_at",
@@ -164,6 +170,7 @@ def plan_people(connection: Connection, scope: PlanScope) -> None:
         "old_dn",
     ]
     connection.execute(insert(P).from_select(columns, query))
+    withhold(connection, scope)
     connection.execute(
         insert(PK).from_select(
             ["run_id", "user_id", "kind", "key"],

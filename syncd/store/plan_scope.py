@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, insert, select
 
+from syncd.records import Shapes
 from syncd.store import schema
 
 if TYPE_CHECKING:
@@ -36,6 +37,14 @@ class PlanScope:
     revoking: tuple[str, ...]
     # Purge people who have been missing since before this; None purges nobody.
     purge_before: datetime | None
+    shapes: Shapes = field(default_factory=Shapes)
+    # Whether the stage may say something of accounts.
+    accounts: bool = True
+
+    def of(self, kind: str) -> tuple[str, ...]:
+        """Return the mappers of the run that bring roles, or those that bring groups."""
+        groups = set(self.shapes.groups)
+        return tuple(name for name in self.mappers if (name in groups) == (kind == "group"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,8 +165,25 @@ restrictions = Table(
     Column("since", UtcTime, nullable=False),
     Column("until", UtcTime),
     Column("detail", Text),
+    # Its time has not come yet, as far as ``users.enabled`` knows.
+    Column("waiting", Boolean),
     PrimaryKeyConstraint("user_id", "source", "reason"),
     Index(None, "organization_id", "reason"),
+    # By which every run finds the few whose time has come or is over.
+    Index(
+        "ix_restrictions_waiting",
+        "organization_id",
+        "since",
+        sqlite_where=text("waiting = 1"),
+        postgresql_where=text("waiting"),
+    ),
+    Index(
+        "ix_restrictions_until",
+        "organization_id",
+        "until",
+        sqlite_where=text("until IS NOT NULL"),
+        postgresql_where=text("until IS NOT NULL"),
+    ),
 )
 
 roles = Table(
@@ -201,11 +218,95 @@ containers = Table(
     Column("external_id", Text, nullable=False),
     Column("dn", Text, nullable=False),
     Column("name", Text, nullable=False),
+    # Zero where it stands for no role: a group, or a name that the mapper passes over.
     Column("role_id", BigInteger, nullable=False),
     Column("digest", BigInteger),
     Column("run_id", BigInteger),
+    # Null where it stands for no group.
+    Column("group_id", BigInteger),
+    # By which member attributes of other containers name this one; null before the first sync of
+    # a program that looks at it.
+    Column("dn_key", LargeBinary),
+    # It lies outside of the mapper's base and only hands its members on.
+    Column("outside", Boolean),
     PrimaryKeyConstraint("organization_id", "mapper", "container_key"),
     Index(None, "role_id"),
+    Index(None, "group_id"),
+    Index(None, "dn_key"),
+)
+
+# Of mappers that expand nested membership: whoever is in a container is in these as well.
+container_ancestors = Table(
+    "container_ancestors",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("mapper", Text, nullable=False),
+    Column("container_key", LargeBinary, nullable=False),
+    Column("ancestor_key", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("organization_id", "mapper", "container_key", "ancestor_key"),
+    sqlite_with_rowid=False,
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("organization_id", Text, nullable=False),
+    # Not unique: two organizational units may each have a group of one name.
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False),
+    # One of: custom, imported.
+    Column("kind", Text, nullable=False),
+    # The mapper that made an imported group, and what the directory knows it by: a group that comes
+    # back is the one that went.
+    Column("mapper", Text),
+    Column("external_id", Text),
+    Column("description", Text, nullable=False),
+    # JSON: what the mapper takes of the directory's group.
+    Column("attributes", Text, nullable=False),
+    Index(None, "organization_id", "name_key"),
+    Index(None, "organization_id", "mapper", "external_id"),
+)
+
+# Which group is a child of which, and who says so: "manual", or a mapper.
+group_parents = Table(
+    "group_parents",
+    metadata,
+    Column("parent_id", BigInteger, nullable=False),
+    Column("group_id", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    PrimaryKeyConstraint("parent_id", "group_id", "source"),
+    Index(None, "group_id"),
+    sqlite_with_rowid=False,
+)
+
+# The closure of that: each group above a group, at its least distance; a group itself at zero.
+group_ancestors = Table(
+    "group_ancestors",
+    metadata,
+    Column("group_id", BigInteger, nullable=False),
+    Column("ancestor_id", BigInteger, nullable=False),
+    Column("depth", Integer, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    PrimaryKeyConstraint("group_id", "ancestor_id"),
+    Index(None, "ancestor_id"),
+    Index(None, "organization_id"),
+    sqlite_with_rowid=False,
+)
+
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("user_id", BigInteger, nullable=False),
+    Column("group_id", BigInteger, nullable=False),
+    # As of a grant: "manual", or a mapper.
+    Column("source", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("run_id", BigInteger),
+    PrimaryKeyConstraint("user_id", "group_id", "source"),
+    Index(None, "group_id"),
+    sqlite_with_rowid=False,
 )
 
 membership_refs = Table(
@@ -333,7 +434,11 @@ plan_people = Table(
     Column("attributes", Text),
     Column("dn", Text),
     Column("dn_key", LargeBinary),
+    # What the account's state shall be: "disabled" or empty, and times. Null where nobody asked.
     Column("disabled", Text),
+    Column("locked_until", UtcTime),
+    Column("expires_at", UtcTime),
+    Column("starts_at", UtcTime),
     Column("fingerprint", LargeBinary),
     Column("digest", BigInteger),
     Column("source_created_at", Text),
@@ -398,6 +503,35 @@ plan_grants = Table(
     # True grants, False revokes.
     Column("granted", Boolean, nullable=False),
     PrimaryKeyConstraint("run_id", "user_id", "role_id", "mapper"),
+    sqlite_with_rowid=False,
+)
+
+plan_groups = Table(
+    "plan_groups",
+    metadata,
+    Column("run_id", BigInteger, nullable=False),
+    Column("group_id", BigInteger, nullable=False),
+    # create | update | delete
+    Column("action", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False),
+    Column("mapper", Text, nullable=False),
+    Column("external_id", Text),
+    Column("description", Text, nullable=False),
+    Column("attributes", Text, nullable=False),
+    PrimaryKeyConstraint("run_id", "group_id"),
+)
+
+plan_members = Table(
+    "plan_members",
+    metadata,
+    Column("run_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("group_id", BigInteger, nullable=False),
+    Column("mapper", Text, nullable=False),
+    # True makes a member, False takes one out.
+    Column("granted", Boolean, nullable=False),
+    PrimaryKeyConstraint("run_id", "user_id", "group_id", "mapper"),
     sqlite_with_rowid=False,
 )
 
@@ -514,7 +648,13 @@ stage_users = Table(
     Column("first_name", Text),
     Column("last_name", Text),
     Column("attributes", Text, nullable=False),
+    # What the directory says of the account: "disabled" or empty, and times. Null is no statement.
     Column("disabled", Text),
+    Column("locked_until", UtcTime),
+    Column("expires_at", UtcTime),
+    Column("starts_at", UtcTime),
+    # Bits of syncd.store.accounts: reasons that do not hold any more if the entry has changed.
+    Column("absent", Integer),
     Column("source_created_at", Text),
     Column("source_modified_at", Text),
     Column("fingerprint", LargeBinary, nullable=False),
@@ -558,13 +698,45 @@ stage_containers = Table(
     Column("external_id", Text, nullable=False),
     Column("dn", Text, nullable=False),
     Column("name", Text, nullable=False),
-    Column("role_name", Text, nullable=False),
-    Column("role_key", Text, nullable=False),
-    Column("role_id", BigInteger),
+    # What it stands for: a role by its name's key; a group is the container's own. The columns'
+    # names in the database are those that the first programs know.
+    Column("role_name", Text, nullable=False, key="target"),
+    Column("role_key", Text, nullable=False, key="target_key"),
+    # A role's or a group's id; zero for neither, null before the plan looked.
+    Column("role_id", BigInteger, key="target_id"),
     Column("digest", BigInteger),
     Column("whole", Boolean, nullable=False),
+    Column("dn_key", LargeBinary),
+    # role | group | outside
+    Column("kind", Text),
+    Column("attributes", Text),
     PrimaryKeyConstraint("run_id", "number"),
     Index("ix_stage_containers_key", "run_id", "mapper", "container_key"),
+)
+
+# The closure of nested containers as this run has it: those that hand members on to others.
+stage_ancestors = Table(
+    "stage_ancestors",
+    stage_metadata,
+    Column("run_id", BigInteger, nullable=False),
+    Column("mapper", Text, nullable=False),
+    Column("container_key", LargeBinary, nullable=False),
+    Column("ancestor_key", LargeBinary, nullable=False),
+    # What the ancestor stands for.
+    Column("target_id", BigInteger, nullable=False),
+    Index("ix_stage_ancestors_container", "run_id", "mapper", "container_key"),
+    Index("ix_stage_ancestors_target", "run_id", "target_id"),
+)
+
+# Which containers of a run are in which: those of mappers with nested members or child groups.
+stage_edges = Table(
+    "stage_edges",
+    stage_metadata,
+    Column("run_id", BigInteger, nullable=False),
+    Column("mapper", Text, nullable=False),
+    Column("parent_id", BigInteger, nullable=False),
+    Column("group_id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("run_id", "mapper", "parent_id", "group_id"),
 )
 
 stage_seen = Table(
@@ -588,13 +760,14 @@ stage_absent = Table(
     Index("ix_stage_absent_user", "run_id", "user_id"),
 )
 
-# Roles that a run bears on: of containers that changed, as they were and as they are, or are gone.
-stage_roles = Table(
+# Roles and groups that a run bears on: of containers that changed, as they were and as they are, or
+# are gone.
+stage_targets = Table(
     "stage_roles",
     stage_metadata,
     Column("run_id", BigInteger, nullable=False),
-    Column("role_id", BigInteger, nullable=False),
-    PrimaryKeyConstraint("run_id", "role_id"),
+    Column("role_id", BigInteger, nullable=False, key="target_id"),
+    PrimaryKeyConstraint("run_id", "target_id"),
 )
 
 stage_desired = Table(
@@ -602,7 +775,7 @@ stage_desired = Table(
     stage_metadata,
     Column("run_id", BigInteger, nullable=False),
     Column("user_id", BigInteger, nullable=False),
-    Column("role_id", BigInteger, nullable=False),
+    Column("role_id", BigInteger, nullable=False, key="target_id"),
     Column("mapper", Text, nullable=False),
     Index("ix_stage_desired_user", "run_id", "user_id"),
 )

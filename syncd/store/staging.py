@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select, update
@@ -180,6 +182,16 @@ def allocate(connection: Connection, name: str, count: int) -> int:
     )
     after: int = connection.execute(statement).scalar_one()
     return after - count
+
+
+@lru_cache(maxsize=4096)
+def time_of(text: str, dialect: str) -> object:
+    """Return a time of a record as a bulk insert writes it."""
+    moment = datetime.fromisoformat(text).astimezone(UTC)
+    if dialect == "sqlite":
+        # As SQLAlchemy writes it, so that times compare as text.
+        return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+    return moment
 
 
 def bulk_insert(

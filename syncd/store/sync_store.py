@@ -6,28 +6,41 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, func, select, update
 
 from syncd.errors import ConstraintViolated
-from syncd.store import books, holding, planning, runs, schedules, schema, waiting
-from syncd.store.applying import Batch, unresolved
+from syncd.store import (
+    books,
+    holding,
+    ownership,
+    plan_counts,
+    planning,
+    runs,
+    schedules,
+    schema,
+    targets,
+    waiting,
+)
+from syncd.store.applying import Batch
 from syncd.store.approving import Approving
 from syncd.store.changed import ChangedReads
 from syncd.store.collecting import Collecting
 from syncd.store.leases import Lease, clock
-from syncd.store.planning import NameConflict, PlanScope
+from syncd.store.planning import PlanScope
+from syncd.store.sides import SIDES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from syncd.records import (
         ListingOutcome,
         Quarantined,
+        Shapes,
         Watermark,
     )
     from syncd.store.database import Database
-    from syncd.store.runs import PlanCounts
+    from syncd.store.plan_counts import PlanCounts
 
 S, K, R, C = schema.stage_users, schema.stage_keys, schema.stage_refs, schema.stage_containers
 A, SEEN = schema.stage_absent, schema.stage_seen
@@ -40,7 +53,7 @@ MANY_ROWS = 5_000
 APPROVAL_SECONDS = 604_800
 
 
-class SyncStore(Collecting, ChangedReads, Approving):
+class SyncStore(Collecting, ChangedReads, Approving, waiting.WaitingReads):
     """One organization in the store, for one process at a time (see ``lease``)."""
 
     def __init__(
@@ -105,6 +118,20 @@ class SyncStore(Collecting, ChangedReads, Approving):
             ).scalar_one()
         return found
 
+    def mode_of(self, run_id: int) -> str:
+        """Return whether a run is a full one, of what changed, or of one person."""
+        with self.database.read() as connection:
+            return runs.mode_of(connection, run_id)
+
+    def stored_mappers(self) -> set[str]:
+        """Return the mappers of which the store has containers."""
+        with self.database.read() as connection:
+            return ownership.stored_mappers(connection, self.organization_id)
+
+    def rename_mappers(self, former: Mapping[str, str]) -> dict[str, str]:
+        """Let mappers have what they gave under former names; return which had something."""
+        return ownership.rename_mappers(self.database, self.lease, self.organization_id, former)
+
     def due_quarantine(self, limit: int = 1_000) -> list[tuple[str, str, str, str | None]]:
         """Return (source, entry, DN, external id) of entries that are to be tried again now."""
         with self.database.read() as connection:
@@ -118,13 +145,12 @@ class SyncStore(Collecting, ChangedReads, Approving):
     def population(self, mappers: tuple[str, ...]) -> tuple[int, int]:
         """Return how many living people and grants of these mappers there are."""
         with self.database.read() as connection:
-            return runs.population(connection, self.organization_id, mappers)
+            return plan_counts.population(connection, self.organization_id, mappers)
 
     def unresolved(self) -> int:
         """Return how many members that containers name are nobody known."""
-        few = select(func.count()).select_from(schema.membership_refs)
         with self.database.read() as connection:
-            return connection.execute(few.where(unresolved(self.organization_id))).scalar_one()
+            return books.unresolved_members(connection, self.organization_id)
 
     # --- planning and applying ------------------------------------------------------------
 
@@ -135,8 +161,9 @@ class SyncStore(Collecting, ChangedReads, Approving):
         mappers: tuple[str, ...],
         revoking: tuple[str, ...],
         purge_before: datetime | None,
-    ) -> list[NameConflict]:
-        """Make the plan of a run; return those whose names kept them out of it."""
+        shapes: Shapes,
+    ) -> planning.Planned:
+        """Make the plan of a run; return whose names kept them out of it, and remarks."""
         scope = PlanScope(
             run_id=run_id,
             organization_id=self.organization_id,
@@ -144,13 +171,15 @@ class SyncStore(Collecting, ChangedReads, Approving):
             mappers=mappers,
             revoking=revoking,
             purge_before=purge_before,
+            shapes=shapes,
+            accounts=self._accounts,
         )
         return planning.make_plan(self.database, scope)
 
     def counts(self, run_id: int, *, last: int | None = None) -> PlanCounts:
         """Count the plan of a run, up to its row ``last`` or whole."""
         with self.database.read() as connection:
-            return runs.counts(connection, run_id, last)
+            return plan_counts.counts(connection, run_id, last)
 
     def conflicts(self, run_id: int) -> int:
         """Return how many people of a plan were left out when it was applied."""
@@ -160,10 +189,10 @@ class SyncStore(Collecting, ChangedReads, Approving):
             query = select(func.count()).where(P.c.run_id == run_id, left_out)
             return int(connection.execute(query).scalar_one())
 
-    def shrinking_roles(self, run_id: int) -> list[tuple[str, int, int]]:
-        """Return (role, members that would go, members now) of roles that lose somebody."""
+    def shrinking_targets(self, run_id: int) -> list[tuple[str, int, int]]:
+        """Return (role or group, members that would go, members now) of those that lose any."""
         with self.database.read() as connection:
-            return runs.shrinking_roles(connection, run_id, self.organization_id)
+            return plan_counts.shrinking_targets(connection, run_id, self.organization_id)
 
     def begin_apply(self, run_id: int, actor: str, why: str | None, *, settles: bool) -> None:
         """Open the change set and create new roles; from here on a killed run is resumed."""
@@ -173,7 +202,7 @@ class SyncStore(Collecting, ChangedReads, Approving):
             change_set_id = runs.begin_change_set(
                 connection, self.organization_id, run_id, actor, why
             )
-            runs.create_roles(connection, run_id, self.organization_id)
+            targets.create_targets(connection, run_id, self.organization_id)
             runs.set_status(
                 connection,
                 run_id,
@@ -244,7 +273,7 @@ class SyncStore(Collecting, ChangedReads, Approving):
             ).apply()
             runs.set_status(connection, run_id, "applying", applied_number=last)
 
-    def settle(self, run_id: int, *, few: bool = False) -> None:
+    def settle(self, run_id: int, shapes: Shapes, *, few: bool = False) -> None:
         """Write the books that belong to the applied plan, in transactions of bounded size.
 
         ``few`` says that the containers are not worth a look through everybody's keys.
@@ -272,6 +301,15 @@ class SyncStore(Collecting, ChangedReads, Approving):
                     last=first + step - 1,
                     shared_keys=shared_keys,
                 )
+        with self.database.write() as connection:
+            self.lease.hold(connection)
+            targets.settle_targets(
+                connection,
+                self.organization_id,
+                run_id,
+                nested=shapes.nested,
+                hierarchical=shapes.hierarchical,
+            )
         self._tell_the_planner(run_id)
 
     def _tell_the_planner(self, run_id: int) -> None:
@@ -283,7 +321,8 @@ class SyncStore(Collecting, ChangedReads, Approving):
             return
         with self.database.write() as connection:
             if runs.last_number(connection, run_id) >= MANY_ROWS:
-                self.database.analyze(connection, U, I, schema.identity_keys, schema.grants)
+                held = (side.held for side in SIDES)
+                self.database.analyze(connection, U, I, schema.identity_keys, *held)
             many = select(R.c.run_id).where(R.c.run_id == run_id).offset(MANY_ROWS).limit(1)
             if connection.execute(many).first() is not None:
                 self.database.analyze(connection, schema.containers, schema.membership_refs)
@@ -350,7 +389,7 @@ class SyncStore(Collecting, ChangedReads, Approving):
             if self.kept_plan is not None:
                 status, report = waiting.given_way(report, runs.run_name(self.kept_plan))
             # A sync of one person says nothing of the plan that waits.
-            elif status in {"done", "blocked"} and report.get("mode") == "full":
+            elif status in {"done", "blocked"} and report.get("mode") != "user":
                 superseded = waiting.supersede(connection, self.organization_id, run_id, now)
             runs.set_status(
                 connection,
@@ -379,7 +418,7 @@ class SyncStore(Collecting, ChangedReads, Approving):
         with self.database.write() as connection:
             connection.execute(
                 update(table)
-                .where(table.c.id == run_id, or_(table.c.status == "running"))
+                .where(table.c.id == run_id, table.c.status == "running")
                 .values(
                     status=status,
                     finished_at=clock(connection),

@@ -10,10 +10,11 @@ import json
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, exists, func, or_, select, true, update
+from sqlalchemy import and_, delete, exists, func, or_, select, true, union, update
 
 from syncd.store import schema
 from syncd.store.leases import clock
+from syncd.store.sides import SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, ColumnElement, Connection, Select
 
     from syncd.store.database import Database
+    from syncd.store.sides import Side
 
-RUNS, P, PG, PR = schema.runs, schema.plan_people, schema.plan_grants, schema.plan_roles
-C, ROLES = schema.stage_containers, schema.roles
+RUNS, P, C = schema.runs, schema.plan_people, schema.stage_containers
 
 # A transaction's worth: SQLite has one writer at a time, who must not keep a sign-in waiting.
 ROWS_PER_TRANSACTION = 2_000
@@ -32,10 +33,32 @@ ROWS_PER_TRANSACTION = 2_000
 PARTS = (
     schema.plan_keys.c.user_id,
     schema.plan_refs.c.user_id,
-    PG.c.user_id,
-    PR.c.role_id,
+    *(side.planned.c.user_id for side in SIDES),
+    *(side.of(side.planned_targets) for side in SIDES),
     P.c.number,
 )
+
+
+class WaitingReads:
+    """The part of ``SyncStore`` that knows the plan which waits."""
+
+    database: Database
+    organization_id: str
+
+    def waiting_run(self) -> int | None:
+        """Return the run whose plan waits for somebody to approve it."""
+        blocked = select(func.max(RUNS.c.id)).where(
+            RUNS.c.organization_id == self.organization_id, RUNS.c.status == "blocked", ~RUNS.c.dry
+        )
+        with self.database.read() as connection:
+            found: int | None = connection.scalar(blocked)
+        return found
+
+    def waiting_doubts(self, run_id: int | None) -> list[str]:
+        """Return the doubts under which a run's plan waits that no later run can see again."""
+        with self.database.read() as connection:
+            report = connection.scalar(select(RUNS.c.report).where(RUNS.c.id == run_id))
+        return list(json.loads(report).get("doubts", ())) if report else []
 
 
 def plan_digest(connection: Connection, run_id: int) -> bytes:
@@ -60,30 +83,15 @@ def plan_digest(connection: Connection, run_id: int) -> bytes:
         .where(left)
         .order_by(who, P.c.kinds, P.c.version),
     )
-    role = func.coalesce(PR.c.name_key, ROLES.c.name_key)
-    _add(
-        digest,
-        connection,
-        "grants",
-        select(who, role, PG.c.mapper, PG.c.granted)
-        .select_from(PG)
-        .join(P, and_(P.c.run_id == PG.c.run_id, P.c.user_id == PG.c.user_id))
-        .outerjoin(PR, and_(PR.c.run_id == PG.c.run_id, PR.c.role_id == PG.c.role_id))
-        .outerjoin(ROLES, ROLES.c.id == PG.c.role_id)
-        .where(left)
-        .order_by(who, role, PG.c.mapper, PG.c.granted),
-    )
-    there = exists().where(ROLES.c.id == PR.c.role_id)
-    _add(
-        digest,
-        connection,
-        "roles",
-        select(PR.c.action, PR.c.name_key, PR.c.mapper)
-        .where(PR.c.run_id == run_id, ~there)
-        .order_by(PR.c.name_key, PR.c.action),
-    )
+    for side in SIDES:
+        _add_side(digest, connection, side, left, run_id)
     if not applied:
-        bearing = select(PG.c.mapper).where(PG.c.run_id == run_id)
+        bearing = union(
+            *(
+                select(side.planned.c.mapper).where(side.planned.c.run_id == run_id)
+                for side in SIDES
+            )
+        )
         _add(
             digest,
             connection,
@@ -93,6 +101,40 @@ def plan_digest(connection: Connection, run_id: int) -> bytes:
             .order_by(C.c.mapper, C.c.container_key),
         )
     return digest.digest()
+
+
+def _add_side(
+    digest: blake2b, connection: Connection, side: Side, left: ColumnElement[bool], run_id: int
+) -> None:
+    """Add who is given what, and which roles or groups come, change or go."""
+    planned, new, targets = side.planned, side.planned_targets, side.targets
+    who = func.coalesce(P.c.external_id, P.c.username)
+    # A group has no name of its own; what the directory knows it by is the same in every plan.
+    known_by = "name_key" if side.kind == "role" else "external_id"
+    what = func.coalesce(new.c[known_by], targets.c[known_by])
+    _add(
+        digest,
+        connection,
+        side.journal_kind,
+        select(who, what, planned.c.mapper, planned.c.granted)
+        .select_from(planned)
+        .join(P, and_(P.c.run_id == planned.c.run_id, P.c.user_id == planned.c.user_id))
+        .outerjoin(new, and_(new.c.run_id == planned.c.run_id, side.of(new) == side.of(planned)))
+        .outerjoin(targets, targets.c.id == side.of(planned))
+        .where(left)
+        .order_by(who, what, planned.c.mapper, planned.c.granted),
+    )
+    # One that an earlier, partial application has made already is not to come any more.
+    there = and_(exists().where(targets.c.id == side.of(new)), new.c.action == "create")
+    shown = [new.c.attributes] if side.kind == "group" else []
+    _add(
+        digest,
+        connection,
+        side.field,
+        select(new.c.action, new.c[known_by], new.c.name_key, new.c.mapper, *shown)
+        .where(new.c.run_id == run_id, ~there)
+        .order_by(new.c[known_by], new.c.mapper, new.c.action),
+    )
 
 
 def _add(digest: blake2b, connection: Connection, part: str, query: Select[Any]) -> None:

@@ -41,21 +41,21 @@ def approve(run: SyncRun, run_id: int, actor: str) -> dict[str, Any]:
         for done, total in store.apply(run_id, run.options.batch_size):
             run.progress("apply", done, total)
         if settles:
-            store.settle(run_id)
+            store.settle(run_id, run.shapes)
         counts = store.counts(run_id)
         reasons = []
         if stale:
             reasons.append(f"{stale} of the people are not as planned any more and were left out")
         if dropped:
             reasons.append(
-                f"{dropped} role changes of {', '.join(stale_mappers)} were left out: the role "
-                "entries have changed since"
+                f"{dropped} changes of roles and groups of {', '.join(stale_mappers)} were left "
+                "out: their entries have changed since"
             )
         now = time.perf_counter()
         report = make_report(
             run=run.run_name(run_id),
             organization=run.options.organization_id,
-            mode="full",
+            mode=store.mode_of(run_id),
             status="done",
             outcomes=(),
             absences="applied" if counts.kinds.get("missing") else "none",
@@ -80,7 +80,7 @@ def approve(run: SyncRun, run_id: int, actor: str) -> dict[str, Any]:
             "done",
             report,
             # What was left out has to be looked for again, on the old ground.
-            watermark=None if stale or dropped else watermark,
+            watermark=None if stale or dropped or counts.conflicts else watermark,
             keep_listings=True,
         )
     return report
@@ -119,11 +119,14 @@ def _holds(run: SyncRun, row: PlanRow, located: Mapping[str, Located]) -> bool:
 def _stale_mappers(run: SyncRun, run_id: int) -> list[str]:
     """Return the mappers of which a container that the plan rests on has changed."""
     by_mapper: dict[str, dict[str, int | None]] = {}
+    # Of containers that the mapper's listing does not show.
+    outside: dict[str, dict[str, int | None]] = {}
     back = _back_again(run, run_id)
     for mapper in back:
         by_mapper[mapper] = {}
-    for mapper, dn, digest in run.store.staged_containers(run_id):
-        by_mapper.setdefault(mapper, {})[dn] = digest
+    for mapper, dn, digest, is_outside in run.store.staged_containers(run_id):
+        by_mapper.setdefault(mapper, {})
+        (outside if is_outside else by_mapper).setdefault(mapper, {})[dn] = digest
     organization_key = run.store.digest_key()
     stale = []
     for mapper, digests in by_mapper.items():
@@ -132,10 +135,11 @@ def _stale_mappers(run: SyncRun, run_id: int) -> list[str]:
             continue
         fingerprint = run.containers[mapper].fingerprint
         key = blake2b(fingerprint.encode(), key=organization_key, digest_size=32).digest()
-        raws = run.directory.read_containers(mapper, list(digests))
-        if mapper in back or _digests(raws, key) != {
-            digest for digest in digests.values() if digest is not None
-        }:
+        raws = list(run.directory.read_containers(mapper, list(digests)))
+        if mapper in outside:
+            raws += run.directory.read_outside(mapper, list(outside[mapper]))
+        planned = {*digests.values(), *outside.get(mapper, {}).values()}
+        if mapper in back or _digests(raws, key) != planned - {None}:
             stale.append(mapper)
     return stale
 
@@ -148,7 +152,10 @@ def _back_again(run: SyncRun, run_id: int) -> set[str]:
     back = set()
     for mapper, dns in gone.items():
         mapping = run.containers.get(mapper)
-        raws = run.directory.read_containers(mapper, list(dns.values())) if mapping else []
+        named = list(dns.values())
+        raws = list(run.directory.read_containers(mapper, named)) if mapping else []
+        if mapping and (mapping.nested or mapping.hierarchy):
+            raws += run.directory.read_outside(mapper, named)
         if mapping and any(mapping.key_of(run.decode(raw)) in dns for raw in raws):
             back.add(mapper)
     return back

@@ -27,10 +27,10 @@ from syncd.sync.witness import require_sight
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from syncd.records import Located, Signals
+    from syncd.records import ListingOutcome, Located, Signals
     from syncd.sync.collect import Collector
     from syncd.sync.evidence import Evidence
-    from syncd.sync.ports import Changes
+    from syncd.sync.ports import Changes, Listing
     from syncd.sync.run import SyncRun
 
 # Entries in quarantine that one run tries again.
@@ -140,30 +140,57 @@ class Changed:
         around = self._around
         gone: dict[str, list[bytes]] = {}
         for mapper, mapping in around.containers.items():
-            outcome = collector.changed_containers(changes.containers(mapper), mapping, mapper)
+            outcome = self._changed(collector, changes.containers(mapper), mapper)
+            if mapping.member_of and (mapping.nested or mapping.hierarchy):
+                # A container that is put into another says so itself, without a word of change.
+                outcome = self._changed(
+                    collector, around.directory.containers(mapper), mapper, keep=False
+                )
             if outcome.verdict is not Verdict.COMPLETE:
                 evidence.held.append(f"{mapper}: {outcome.because}")
                 continue
             evidence.revoking.append(mapper)
             signals = changes.signals(mapper)
             gone[mapper] = self._gone_containers(collector, mapper, signals)
+            gone[mapper] += [
+                key
+                for key, _, _ in around.store.outside_containers(mapper)
+                if key not in collector.containers.outside(mapper)
+                and (mapping.nested or mapping.hierarchy)
+            ]
             if mapping.member_of:
-                changed = list(collector.found_containers(mapper).items())
+                changed = list(collector.containers.found(mapper).items())
                 self._members(collector, evidence, mapper, changed, gone[mapper])
         hardcoded(around, collector, evidence)
         return gone
 
+    def _changed(
+        self, collector: Collector, listing: Listing, mapper: str, *, keep: bool = True
+    ) -> ListingOutcome:
+        """Collect containers and what hangs on them; a full sync settles what cannot be read."""
+        around = self._around
+        try:
+            return collector.containers.changed(
+                listing, around.containers[mapper], mapper, around.directory, keep=keep
+            )
+        except DirectoryUnavailable:
+            raise
+        except DirectoryError as error:
+            raise ChangesUnavailable(
+                "role_gone", f"what {mapper} hangs on could not be read: {error}"
+            ) from error
+
     def _gone_containers(self, collector: Collector, mapper: str, signals: Signals) -> list[bytes]:
         store = self._around.store
         said = store.containers_but(mapper, deleted=signals.deleted, present=signals.present)
-        found = collector.found_containers(mapper)
+        found = collector.containers.found(mapper)
         # A container that people name by its DN is another one under another.
         said += store.renamed_containers(collector.run_id, mapper)
         said = [each for each in said if each[0] not in found]
         if not said:
             return []
         raws = self._roles(mapper, [dn for _, _, dn in said])
-        there = collector.container_keys(raws, self._around.containers[mapper])
+        there = collector.containers.keys_of(raws, self._around.containers[mapper])
         return [key for key, _, _ in said if key not in there]
 
     def _roles(self, mapper: str, dns: Sequence[str]) -> Sequence[bytes]:
@@ -204,7 +231,7 @@ class Changed:
         around = self._around
         naming: dict[str, list[str]] = {}
         for mapper, key, dn in around.store.naming_containers(collector.run_id):
-            if mapper in around.containers and key not in collector.found_containers(mapper):
+            if mapper in around.containers and key not in collector.containers.found(mapper):
                 naming.setdefault(mapper, []).append(dn)
         for mapper, dns in naming.items():
             raws = self._roles(mapper, dns)
@@ -214,9 +241,7 @@ class Changed:
                     f"{len(dns) - len(raws)} role entries of {mapper} that name somebody new or "
                     "moved are not there any more",
                 )
-            collector.changed_containers(
-                Page(raws, mapper), around.containers[mapper], mapper, keep=False
-            )
+            self._changed(collector, Page(raws, mapper), mapper, keep=False)
 
     # --- people ---------------------------------------------------------------------------
 
@@ -255,7 +280,7 @@ class Changed:
             self._trust_roles(collector)
 
     def _progress(self, collector: Collector) -> int:
-        roles = sum(len(collector.found_containers(name)) for name in self._around.containers)
+        roles = sum(len(collector.containers.found(name)) for name in self._around.containers)
         return len(collector.collected.looked_at) + len(self._asked) + roles
 
     def _refuse_twins(self, collector: Collector) -> None:
@@ -367,12 +392,11 @@ class Changed:
                 self._read_people(collector, entries)
                 continue
             if source in around.containers:
-                before = set(collector.found_containers(source))
+                before = set(collector.containers.found(source))
                 raws = self._roles(source, [dn for _, dn in entries if dn])
-                mapping = around.containers[source]
-                collector.changed_containers(Page(raws, source), mapping, source, keep=False)
-                if mapping.member_of:
-                    found = collector.found_containers(source).items()
+                self._changed(collector, Page(raws, source), source, keep=False)
+                if around.containers[source].member_of:
+                    found = collector.containers.found(source).items()
                     again = [each for each in found if each[0] not in before]
                     self._members(collector, evidence, source, again)
             collector.collected.looked_at.update((source, entry) for entry, dn in entries if dn)

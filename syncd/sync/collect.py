@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import time
 from hashlib import blake2b
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from syncd.errors import MappingError, cut
-from syncd.records import Quarantined, Whereabouts, fold
+from syncd.records import Quarantined, Whereabouts
 from syncd.sync.collected import USERS, Collected, fingerprint_of
+from syncd.sync.containers import Containers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from syncd.records import ContainerRecord, Entry, ListingOutcome, UserRecord
+    from syncd.records import Entry, ListingOutcome, UserRecord
     from syncd.sync.ports import (
-        ContainerMapping,
         Decode,
         Directory,
         Listing,
@@ -30,12 +30,7 @@ if TYPE_CHECKING:
         UserMapping,
     )
 
-# A changed container: its number in the run, the record, the role's name key, the digest.
-StagedContainer: TypeAlias = "tuple[int, ContainerRecord, str, int | None]"
-
 STAGE_ROWS = 2_000
-# A container's members are staged with it, so fewer of them make a full load.
-STAGE_MEMBERS = 20_000
 MOST_QUARANTINED = 10_000
 # Beyond this many absent people a lookup one by one tells nothing that a person need not judge.
 MOST_LOCATED = 2_000
@@ -53,23 +48,20 @@ class Collector:
         dn_key: Callable[[str], bytes],
         progress: Progress,
     ) -> None:
-        self._store = store
-        self.run_id = self._run_id = run_id
-        self._decode = decode
-        self._dn_key = dn_key
-        self._progress = progress
+        self.store = store
+        self.run_id = run_id
+        self.decode = decode
+        self.dn_key = dn_key
+        self.progress = progress
         self._key = store.digest_key()
         self.collected = Collected()
-        self.gone_containers: list[bytes] = []
-        self.known_containers = 0
+        self.containers = Containers(self)
         self._unseen: list[int] = []
         # Of the entries that were read one by one: id and DN; and the ids of the bad ones.
         self.read_ids: dict[str, str] = {}
         self.bad_ids: set[str] = set()
-        # By mapper, the keys and DNs of the containers that were read one by one.
-        self._found: dict[str, dict[bytes, str]] = {}
 
-    def _reject(
+    def reject(
         self, source: str, error: MappingError, entry: Entry | None, mapping: object
     ) -> None:
         """Put an entry into quarantine, with all that tells whose it may be."""
@@ -82,7 +74,7 @@ class Collector:
             return
         external_id = username_key = dn_key = None
         if entry is not None:
-            dn_key = self._dn_key(entry.dn)
+            dn_key = self.dn_key(entry.dn)
             identify = getattr(mapping, "identify", None)
             if identify is not None:
                 external_id, username_key = identify(entry)
@@ -101,7 +93,7 @@ class Collector:
             )
         )
 
-    def _digest_key(self, fingerprint: str) -> bytes:
+    def digest_key(self, fingerprint: str) -> bytes:
         """Return a key that changes with the mappers: a changed one sees all entries anew."""
         return blake2b(fingerprint.encode(), key=self._key, digest_size=32).digest()
 
@@ -116,9 +108,9 @@ class Collector:
         collected, seconds = self.collected, self.collected.seconds
         clock = time.perf_counter
         started = clock()
-        digests = self._store.no_digests() if alone else self._store.digests()
+        digests = self.store.no_digests() if alone else self.store.digests()
         seconds["stage"] += clock() - started
-        key = self._digest_key(mapping.fingerprint)
+        key = self.digest_key(mapping.fingerprint)
         mark, to_int = digests.mark, int.from_bytes
         changed: list[tuple[bytes, int]] = []
         started = clock()
@@ -135,7 +127,7 @@ class Collector:
             if len(changed) >= STAGE_ROWS:
                 self._people(changed, mapping, alone=alone)
                 changed.clear()
-            self._progress(USERS, collected.read, None)
+            self.progress(USERS, collected.read, None)
             started = clock()
         seconds["directory"] += clock() - started
         if changed:
@@ -147,7 +139,7 @@ class Collector:
         twice = digests.seen_among(set(collected.known) if digests.seen else set())
         if twice:
             collected.reject_conflicts(
-                self._store.unstage(self._run_id, sorted(twice), "duplicate_id")
+                self.store.unstage(self.run_id, sorted(twice), "duplicate_id")
             )
         self._unseen = digests.unseen()
         seconds["stage"] += clock() - started
@@ -158,7 +150,7 @@ class Collector:
     def settle_people(self) -> None:
         """Settle people who were read more than once."""
         started = time.perf_counter()
-        self.collected.reject_conflicts(self._store.drop_duplicates(self._run_id))
+        self.collected.reject_conflicts(self.store.drop_duplicates(self.run_id))
         self.collected.seconds["stage"] += time.perf_counter() - started
 
     def _people(
@@ -167,7 +159,7 @@ class Collector:
         collected = self.collected
         clock = time.perf_counter
         started = clock()
-        decode = self._decode
+        decode = self.decode
         mapped: list[tuple[UserRecord, bytes, int]] = []
         for raw, digest in raws:
             entry = None
@@ -175,20 +167,20 @@ class Collector:
                 entry = decode(raw)
                 record = mapping(entry)
             except MappingError as error:
-                self._reject(USERS, error, entry, mapping)
+                self.reject(USERS, error, entry, mapping)
                 continue
             if alone and not self._first(record.external_id, record.dn):
                 continue
             mapped.append((record, fingerprint_of(record), digest))
         now = clock()
         collected.seconds["map"] += now - started
-        stored = self._store.stored_people([record.external_id for record, _, _ in mapped])
+        stored = self.store.stored_people([record.external_id for record, _, _ in mapped])
         people: list[tuple[int, bool, UserRecord, bytes, int]] = []
         seen: list[tuple[int, int]] = []
         for record, fingerprint, digest in mapped:
             person = stored.get(record.external_id)
             if person is None:
-                user_id = self._store.new_user_id()
+                user_id = self.store.new_user_id()
                 people.append((user_id, False, record, fingerprint, digest))
             elif person.living and person.fingerprint == fingerprint:
                 if person.digest != digest:
@@ -199,7 +191,7 @@ class Collector:
                 people.append((person.user_id, True, record, fingerprint, digest))
                 collected.known.append(person.user_id)
         if people or seen:
-            self._store.stage_people(self._run_id, people, seen)
+            self.store.stage_people(self.run_id, people, seen)
         if alone:
             collected.modified += [
                 record.source_modified_at
@@ -216,131 +208,9 @@ class Collector:
         self.collected.looked_at |= {(USERS, external_id), (USERS, dn)}
         return True
 
-    def containers(
-        self, listing: Listing, mapping: ContainerMapping, mapper: str
-    ) -> ListingOutcome:
-        """Collect the containers of one mapper; return how their listing ended."""
-        collected, seconds = self.collected, self.collected.seconds
-        clock = time.perf_counter
-        started = clock()
-        digests, keys = self._store.container_digests(mapper)
-        seconds["stage"] += clock() - started
-        key = self._digest_key(mapping.fingerprint)
-        found: set[bytes] = set()
-        load: list[StagedContainer] = []
-        members = 0
-        # Bad entries, by the keys of the containers they are; None may be any.
-        kept: set[bytes | None] = set()
-        started = clock()
-        for page in listing:
-            seconds["directory"] += clock() - started
-            for raw in page:
-                started = clock()
-                digest = int.from_bytes(
-                    blake2b(raw, digest_size=8, key=key).digest(), "big", signed=True
-                )
-                if digests.mark(digest):
-                    seconds["map"] += clock() - started
-                    continue
-                record = self._container(raw, mapping, mapper, found, kept)
-                seconds["map"] += clock() - started
-                if record is None:
-                    continue
-                collected.containers += 1
-                load.append((collected.containers, record, fold(record.target), digest))
-                members += len(record.members)
-                # Within the page: a page of large roles holds hundreds of thousands of members.
-                if members >= STAGE_MEMBERS or len(load) >= STAGE_ROWS:
-                    self._stage_containers(load)
-                    members = 0
-            self._progress("roles", collected.containers + digests.seen, None)
-            started = clock()
-        seconds["directory"] += clock() - started
-        self._stage_containers(load)
-        outcome = listing.outcome
-        collected.outcomes.append(outcome)
-        gone = {keys[index] for index in digests.unseen()}
-        gone |= {keys[index] for index in digests.undigested(len(keys))}
-        self.gone_containers = [] if None in kept else sorted(gone - found - kept)
-        self.known_containers = len(keys)
-        return outcome
-
-    def changed_containers(
-        self, listing: Listing, mapping: ContainerMapping, mapper: str, *, keep: bool = True
-    ) -> ListingOutcome:
-        """Collect containers that may have changed; return how their listing ended.
-
-        ``keep`` says that the outcome belongs to the run's listings.
-        """
-        found = self._found.setdefault(mapper, {})
-        key = self._digest_key(mapping.fingerprint)
-        records: list[tuple[ContainerRecord, int]] = []
-        names: set[bytes] = set()
-        for page in listing:
-            for raw in page:
-                record = self._container(raw, mapping, mapper, names, set())
-                if record is not None and record.container_key not in found:
-                    digest = blake2b(raw, digest_size=8, key=key).digest()
-                    records.append((record, int.from_bytes(digest, "big", signed=True)))
-                    found[record.container_key] = record.dn
-                    self.collected.looked_at |= {(mapper, record.external_id), (mapper, record.dn)}
-        stored = self._store.stored_containers(mapper, [each.container_key for each, _ in records])
-        load: list[StagedContainer] = []
-        for record, now in records:
-            if stored.get(record.container_key) != now:
-                self.collected.containers += 1
-                load.append((self.collected.containers, record, fold(record.target), now))
-        self._stage_containers(load)
-        if keep:
-            self.collected.outcomes.append(listing.outcome)
-        return listing.outcome
-
-    def found_containers(self, mapper: str) -> dict[bytes, str]:
-        """Return the keys and DNs of a mapper's containers that were read one by one."""
-        return self._found.get(mapper, {})
-
-    def container_keys(self, raws: Sequence[bytes], mapping: ContainerMapping) -> set[bytes]:
-        """Return the keys of container entries."""
-        keys: set[bytes] = set()
-        for raw in raws:
-            key = mapping.key_of(self._decode(raw))
-            if key is not None:
-                keys.add(key)
-        return keys
-
-    def _container(
-        self,
-        raw: bytes,
-        mapping: ContainerMapping,
-        mapper: str,
-        found: set[bytes],
-        kept: set[bytes | None],
-    ) -> ContainerRecord | None:
-        """Map one container; a bad one goes to quarantine, and its key into ``kept``."""
-        entry = None
-        try:
-            entry = self._decode(raw)
-            record = mapping(entry)
-            if record.container_key in found:
-                raise MappingError("duplicate_id", f"another role entry has its id: {record.dn}")
-        except MappingError as error:
-            self._reject(mapper, error, entry, mapping)
-            kept.add(mapping.key_of(entry) if entry is not None else None)
-            return None
-        found.add(record.container_key)
-        return record
-
-    def _stage_containers(self, load: list[StagedContainer]) -> None:
-        if not load:
-            return
-        started = time.perf_counter()
-        self._store.stage_containers(self.run_id, load)
-        load.clear()
-        self.collected.seconds["stage"] += time.perf_counter() - started
-
     def absences(self, directory: Directory, outcome: ListingOutcome) -> int:
         """Stage who is missing from a complete listing, each looked up by id first."""
-        store, run_id = self._store, self._run_id
+        store, run_id = self.store, self.run_id
         started = time.perf_counter()
         self.protect()
         count = store.stage_absent_people(run_id, self._unseen)
@@ -366,27 +236,13 @@ class Collector:
     def protect(self) -> None:
         """Take nothing from whoever may be behind an entry that could not be taken."""
         bad = [each for each in self.collected.quarantined if each.source == USERS]
-        self._store.protect(self._run_id, bad)
+        self.store.protect(self.run_id, bad)
 
     def absent(self, causes: dict[int, str]) -> int:
         """Stage people as absent who were looked up one by one; return how many those are."""
-        store, run_id = self._store, self._run_id
+        store, run_id = self.store, self.run_id
         if not causes:
             return 0
         count = store.stage_absent_people(run_id, sorted(causes), everybody=False)
         store.settle_absent(run_id, dict(causes))
         return count
-
-    def hardcoded(self, record: ContainerRecord) -> None:
-        """Collect a container that no directory holds; it changes with its role only."""
-        digests, _ = self._store.container_digests(record.mapper)
-        digest = int.from_bytes(
-            blake2b(record.target.encode(), digest_size=8, key=self._key).digest(),
-            "big",
-            signed=True,
-        )
-        if digests.mark(digest):
-            return
-        self.collected.containers += 1
-        staged = [(self.collected.containers, record, fold(record.target), digest)]
-        self._store.stage_containers(self.run_id, staged)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from syncd.records import Quarantined
+from syncd.records import EVER, NEVER, Quarantined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from syncd.records import ListingOutcome, UserRecord
+    from syncd.records import ListingOutcome, Remark, UserRecord
     from syncd.sync.ports import NameConflict
 
 USERS = "users"
@@ -36,6 +36,7 @@ class Collected:
     containers: int = 0
     # (source, id or DN) of entries that were read one by one and could be taken.
     looked_at: set[tuple[str, str]] = field(default_factory=set)
+    remarks: list[Remark] = field(default_factory=list)
     # When the directory changed the entries that were staged, as it says itself.
     modified: list[str] = field(default_factory=list)
 
@@ -77,7 +78,7 @@ def fingerprint_of(record: UserRecord) -> bytes:
             record.first_name,
             record.last_name,
             record.attributes,
-            record.disabled,
+            None if record.account is None else _account(record),
             "1" if record.email_verified else "0",
         )
     ]
@@ -85,3 +86,24 @@ def fingerprint_of(record: UserRecord) -> bytes:
         parts += [f"{name}={key.hex()}" for name, key in sorted(record.member_keys)]
         parts += sorted(f"{mapper}\x02{key.hex()}" for mapper, key, _ in record.memberships)
     return blake2b("\x00".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _account(record: UserRecord) -> str:
+    """Return what stands for the account's state.
+
+    Where something holds, the entry's own time of change belongs to it: an attribute that goes
+    missing lifts a restriction only if that time has moved since it was stored.
+    """
+    account = record.account
+    if account is None:
+        return ""
+    holds = account.disabled or any(
+        value not in {None, free}
+        for value, free in (
+            (account.locked_until, EVER),
+            (account.expires_at, NEVER),
+            (account.starts_at, EVER),
+        )
+    )
+    said = "\x02".join(map(str, account))
+    return f"{said}\x02{record.source_modified_at}" if holds else said

@@ -25,7 +25,9 @@ class Evidence:
     lasting: list[str] = field(default_factory=list)
     # Sentences on why absences were left out of the plan.
     held: list[str] = field(default_factory=list)
-    # Mappers whose listing may take roles away.
+    # Mappers that are not configured any more and gave something that is still held.
+    removed: list[str] = field(default_factory=list)
+    # Mappers whose listing may take something away.
     revoking: list[str] = field(default_factory=list)
     absent: int = 0
     # Living people and grants before the run; None where nobody needed to know so far.

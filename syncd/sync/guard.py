@@ -21,13 +21,14 @@ PHRASES = {
     "disable": "people would be disabled",
     "enable": "people would be enabled",
     "delete": "people would be deleted for good",
-    "grant": "roles would be granted to people who are already here",
-    "revoke": "roles would be taken away",
+    "grant": "roles and groups would be given to people who are already here",
+    "revoke": "roles and groups would be taken from people",
+    "remove": "roles and groups would be deleted",
 }
 # Kinds whose share is of the roles held, not of the people.
 OF_GRANTS = frozenset({"grant", "revoke"})
 # Kinds that rest on somebody's absence; evidence that is in doubt holds them.
-DESTRUCTIVE = ("missing", "delete", "revoke")
+DESTRUCTIVE = ("missing", "delete", "revoke", "remove")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def exceeded(
         grants: Roles granted by the mappers of this run before it.
         limits: What the organization allows.
         doubts: Sentences on why an absence may not be one (an empty answer, a shifted ground).
-        shrinking: (role, members that would go, members now).
+        shrinking: (role or group, members that would go, members now).
 
     """
     reasons: list[Excess] = []
@@ -92,10 +93,7 @@ def exceeded(
         if _share_exceeded(going, now, limit, limits.minimum_population) or (
             limit.count is not None and going > limit.count
         ):
-            because = (
-                f"the role {role} would lose {going} of its {now} members "
-                "(limits.members_per_group)"
-            )
+            because = f"{role} would lose {going} of its {now} members (limits.members_per_group)"
             reasons.append(Excess(("revoke",), because))
     return reasons
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
         ListingOutcome,
         Located,
         Quarantined,
+        Remark,
+        Shapes,
         Signals,
+        TargetKind,
         UserRecord,
         Watermark,
     )
@@ -96,6 +99,9 @@ class Directory(Protocol):
     def read_containers(self, mapper: str, dns: Sequence[str]) -> list[bytes]:
         """Read named containers as a listing would."""
 
+    def read_outside(self, mapper: str, dns: Sequence[str]) -> list[bytes]:
+        """Read those of these entries that are containers, wherever they lie."""
+
 
 class UserMapping(Protocol):
     """From an entry to a person."""
@@ -116,7 +122,35 @@ class UserMapping(Protocol):
 
 
 class ContainerMapping(Protocol):
-    """From an entry to a role with members."""
+    """From an entry to a role or group with members."""
+
+    @property
+    def kind(self) -> TargetKind:
+        """What its containers stand for."""
+
+    @property
+    def nested(self) -> bool:
+        """Whether members of a member container are members too."""
+
+    @property
+    def hierarchy(self) -> bool:
+        """Whether member containers become child groups."""
+
+    @property
+    def drops(self) -> bool:
+        """Whether what this mapper made goes when a complete listing has it no more."""
+
+    @property
+    def creates(self) -> bool:
+        """Whether a name that the store does not have becomes a new role or group."""
+
+    @property
+    def fixed(self) -> tuple[ContainerRecord, ...]:
+        """Containers that no directory holds, outermost first: the groups above these."""
+
+    @property
+    def root(self) -> bytes | None:
+        """The key of the container below which those without a parent stand."""
 
     @property
     def member_of(self) -> Sequence[object]:
@@ -129,8 +163,11 @@ class ContainerMapping(Protocol):
     def __call__(self, entry: Entry) -> ContainerRecord:
         """Map, or raise MappingError."""
 
+    def outside(self, entry: Entry) -> ContainerRecord:
+        """Map an entry outside of the mapper's base, which only hands its members on."""
+
     def key_of(self, entry: Entry) -> bytes | None:
-        """Return the key of the role that an entry is, even if it cannot be mapped."""
+        """Return the key of the container that an entry is, even if it cannot be mapped."""
 
 
 class StoredPerson(Protocol):
@@ -194,11 +231,28 @@ class PlanCounts(Protocol):
     @property
     def granted_to_known(self) -> int: ...
     @property
-    def roles_created(self) -> int: ...
+    def targets(self) -> int: ...
+    @property
+    def removed(self) -> int: ...
+    @property
+    def roles(self) -> Mapping[str, int]: ...
+    @property
+    def groups(self) -> Mapping[str, int]: ...
     @property
     def conflicts(self) -> int: ...
     @property
     def rows(self) -> int: ...
+    @property
+    def newcomers_disabled(self) -> int: ...
+
+
+class Planned(Protocol):
+    """What making a plan found beside its rows."""
+
+    @property
+    def conflicts(self) -> Sequence[NameConflict]: ...
+    @property
+    def remarks(self) -> Sequence[Remark]: ...
 
 
 class PlanRow(Protocol):
@@ -268,10 +322,11 @@ class Store(Protocol):
         mappers: tuple[str, ...],
         revoking: tuple[str, ...],
         purge_before: datetime | None,
-    ) -> Sequence[NameConflict]: ...
+        shapes: Shapes,
+    ) -> Planned: ...
     def counts(self, run_id: int, *, last: int | None = None) -> PlanCounts: ...
     def conflicts(self, run_id: int) -> int: ...
-    def shrinking_roles(self, run_id: int) -> list[tuple[str, int, int]]: ...
+    def shrinking_targets(self, run_id: int) -> list[tuple[str, int, int]]: ...
     def begin_apply(self, run_id: int, actor: str, why: str | None, *, settles: bool) -> None: ...
     def hold(self, run_id: int, kinds: Sequence[str]) -> tuple[int, int]: ...
     def release_held(self, run_id: int) -> None: ...
@@ -281,9 +336,14 @@ class Store(Protocol):
     def plan_rows(self, run_id: int, after: int, count: int) -> Sequence[PlanRow]: ...
     def waiting_watermark(self, run_id: int) -> Watermark | None: ...
     def mark_stale(self, run_id: int, numbers: Sequence[int]) -> None: ...
-    def staged_containers(self, run_id: int) -> list[tuple[str, str, int | None]]: ...
+    def staged_containers(self, run_id: int) -> list[tuple[str, str, int | None, bool]]: ...
     def drop_grants(self, run_id: int, mapper: str) -> int: ...
-    def settle(self, run_id: int, *, few: bool = False) -> None: ...
+    def settle(self, run_id: int, shapes: Shapes, *, few: bool = False) -> None: ...
+    def mode_of(self, run_id: int) -> str: ...
+    def stored_mappers(self) -> set[str]: ...
+    def rename_mappers(self, former: Mapping[str, str]) -> dict[str, str]: ...
+    def strangers(self, run_id: int, mapper: str) -> list[str]: ...
+    def outside_containers(self, mapper: str) -> list[tuple[bytes, str, str]]: ...
     def at_most(self, mappers: Sequence[str], most: int) -> tuple[int, int]: ...
     def waiting_run(self) -> int | None: ...
     def due_quarantine(self, limit: int) -> Sequence[tuple[str, str, str, str | None]]: ...

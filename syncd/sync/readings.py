@@ -11,7 +11,7 @@ from syncd.errors import (
     NotFound,
     UsageError,
 )
-from syncd.records import ListingOutcome, Verdict, Watermark
+from syncd.records import ListingOutcome, Remark, Verdict, Watermark
 from syncd.sync.collected import USERS
 from syncd.sync.evidence import SHIFTED
 
@@ -120,7 +120,9 @@ class Everybody:
         for mapper, mapping in self._around.containers.items():
             try:
                 listing = self._around.directory.containers(mapper)
-                result = collector.containers(listing, mapping, mapper)
+                result = collector.containers.listed(
+                    listing, mapping, mapper, self._around.directory
+                )
             except DirectoryUnavailable as error:
                 # It went away behind the people: who was read is taken all the same.
                 result = ListingOutcome(mapper, Verdict.TRUNCATED, None, 0, 0, 0, str(error))
@@ -128,14 +130,28 @@ class Everybody:
             if result.verdict is not Verdict.COMPLETE:
                 evidence.held.append(f"{mapper}: {result.because}")
                 continue
-            if collector.known_containers and not result.entries:
+            if collector.containers.known and not result.entries:
                 evidence.doubts.append(
-                    f"the listing of {mapper} is empty while {collector.known_containers} roles "
-                    "are known from it; look at the roles DN, the filter and the account's rights"
+                    f"the listing of {mapper} is empty while {collector.containers.known} "
+                    f"{mapping.kind}s are known from it; look at its DN, the filter and the "
+                    "account's rights"
                 )
             evidence.revoking.append(mapper)
-            gone.append((mapper, collector.gone_containers))
+            gone.append((mapper, collector.containers.gone))
         hardcoded(self._around, collector, evidence)
+        return gone + self._removed(collector, evidence)
+
+    def _removed(self, collector: Collector, evidence: Evidence) -> list[tuple[str, list[bytes]]]:
+        """Return the containers of mappers that are not configured any more: all are gone."""
+        store = self._around.store
+        gone: list[tuple[str, list[bytes]]] = []
+        for mapper in sorted(store.stored_mappers() - set(self._around.mappers)):
+            _, keys = store.container_digests(mapper)
+            gone.append((mapper, keys))
+            evidence.removed.append(mapper)
+            evidence.revoking.append(mapper)
+            detail = "it is not configured any more, and what it gave is taken back"
+            collector.collected.remarks.append(Remark("removed_mapper", mapper, "", detail))
         return gone
 
 
@@ -189,7 +205,7 @@ class Page:
 def hardcoded(around: SyncRun, collector: Collector, evidence: Evidence) -> None:
     """Collect what stands for the roles that everybody gets by configuration."""
     for record in around.users.containers:
-        collector.hardcoded(record)
+        collector.containers.hardcoded(record)
         evidence.revoking.append(record.mapper)
 
 

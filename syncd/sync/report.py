@@ -80,10 +80,14 @@ def make_report(
             "quarantined": quarantined,
             "conflicts": counts.conflicts if counts else 0,
         },
-        "roles": {"created": counts.roles_created if counts else 0, "updated": 0, "deleted": 0},
-        "groups": {"created": 0, "updated": 0, "deleted": 0},
+        "roles": _targets(counts.roles if counts else {}),
+        "groups": _targets(counts.groups if counts else {}),
         "memberships": {"added": granted, "removed": revoked, "unresolved": unresolved},
         "reasons": list(reasons),
         "seconds": {name: round(value, 4) for name, value in seconds.items()},
         "peak_rss_bytes": peak_rss_bytes(),
     }
+
+
+def _targets(counts: Mapping[str, int]) -> dict[str, int]:
+    return {f"{action}d": counts.get(action, 0) for action in ("create", "update", "delete")}

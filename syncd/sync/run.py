@@ -7,13 +7,13 @@ and leaves how things are read, mapped and written to what it is handed.
 from __future__ import annotations
 
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from syncd.errors import ChangesUnavailable, Interrupted, SyncdError
-from syncd.records import Verdict
+from syncd.records import Shapes, Verdict
 from syncd.sync import guard
 from syncd.sync.changed import Changed
 from syncd.sync.collect import Collector
@@ -22,9 +22,9 @@ from syncd.sync.readings import Everybody, OnePerson
 from syncd.sync.report import make_report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from syncd.records import Watermark
+    from syncd.records import ContainerRecord, Watermark
     from syncd.sync.ports import (
         ContainerMapping,
         Decode,
@@ -67,6 +67,7 @@ class SyncRun:
         dn_key: Callable[[str], bytes],
         now: Callable[[], datetime],
         run_name: Callable[[int], str],
+        renamed: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.options = options
@@ -82,32 +83,51 @@ class SyncRun:
         self.organization_id = options.organization_id
         self.deletion_policy = options.deletion_policy
         self.mappers = (*containers, *(record.mapper for record in users.containers))
+        self.shapes = shapes_of(containers, users.containers)
+        # A mapper's former name, by its present one.
+        self.renamed = dict(renamed or {})
 
     def full(self, *, dry: bool = False) -> dict[str, Any]:
         """Sync everybody, or say what that would change."""
         with self.store.lease:
             if not dry:
                 self._resume()
-            return self._run(Everybody(self), dry=dry)
+            with self._renamed(dry=dry):
+                return self._run(Everybody(self), dry=dry)
 
     def changed(self, *, dry: bool = False) -> dict[str, Any]:
         """Sync what changed since the last run; where that cannot be told, everybody."""
         with self.store.lease:
             if not dry:
                 self._resume()
-            reading = Changed(self)
-            waiting = self.store.waiting_run()
-            try:
-                reading.require(None if waiting is None else self.run_name(waiting))
-                return self._run(reading, dry=dry)
-            except ChangesUnavailable as promoted:
-                return self._run(Everybody(self), dry=dry, promoted=promoted)
+            with self._renamed(dry=dry):
+                reading = Changed(self)
+                waiting = self.store.waiting_run()
+                try:
+                    reading.require(None if waiting is None else self.run_name(waiting))
+                    return self._run(reading, dry=dry)
+                except ChangesUnavailable as promoted:
+                    return self._run(Everybody(self), dry=dry, promoted=promoted)
 
     def one(self, username: str) -> dict[str, Any]:
         """Sync one person by username; nobody is taken away by it."""
         with self.store.lease:
             self._resume()
-            return self._run(OnePerson(self, username), dry=False)
+            with self._renamed(dry=False):
+                return self._run(OnePerson(self, username), dry=False)
+
+    @contextmanager
+    def _renamed(self, *, dry: bool) -> Iterator[None]:
+        """Let renamed mappers have what they gave under their former names.
+
+        A dry run gives the names back: its configuration may not stay.
+        """
+        done = self.store.rename_mappers(self.renamed) if self.renamed else {}
+        try:
+            yield
+        finally:
+            if dry and done:
+                self.store.rename_mappers({old: new for new, old in done.items()})
 
     def _resume(self) -> None:
         """Bring a plan to its end whose process ended while it was being applied.
@@ -124,7 +144,7 @@ class SyncRun:
         report = make_report(
             run=self.run_name(run_id),
             organization=self.options.organization_id,
-            mode="full",
+            mode=self.store.mode_of(run_id),
             status="done",
             outcomes=(),
             absences="none",
@@ -202,13 +222,15 @@ class SyncRun:
         now = time.perf_counter()
         self.progress("plan", 0, None)
         purge_before = self._purge_before(evidence) if state.mode == "full" else None
-        conflicts = store.plan(
+        planned = store.plan(
             run_id,
-            mappers=self.mappers,
+            mappers=(*self.mappers, *evidence.removed),
             revoking=tuple(evidence.revoking),
             purge_before=purge_before,
+            shapes=replace(self.shapes, removed=frozenset(evidence.removed)),
         )
-        collected.reject_conflicts(conflicts)
+        collected.reject_conflicts(planned.conflicts)
+        collected.remarks += planned.remarks
         counts = state.counts = store.counts(run_id)
         excess = self._excess(state, counts)
         reasons = [each.because for each in excess]
@@ -245,7 +267,7 @@ class SyncRun:
             grants=evidence.grants,
             limits=limits,
             doubts=evidence.doubts,
-            shrinking=self.store.shrinking_roles(state.run_id) if counts.revoked else (),
+            shrinking=self.store.shrinking_targets(state.run_id) if counts.revoked else (),
         )
 
     def _too_many_bad(self, state: _State) -> str | None:
@@ -268,18 +290,14 @@ class SyncRun:
         now = time.perf_counter()
         # A role that nobody holds yet is written too: its container will refer to it. And where
         # only containers are to be settled, the next run must see a sudden end as well.
-        if counts is not None and (counts.rows or counts.roles_created or collected.containers):
+        if counts is not None and (counts.rows or counts.targets or collected.containers):
             store.begin_apply(run_id, "sync", None, settles=True)
             for done, total in store.apply(run_id, self.options.batch_size, last=last):
                 state.applied = done, total
                 self.progress("apply", done, total)
-            left_out = store.conflicts(run_id)
-            if left_out:
-                # What was left out has to be told again.
-                watermark = None
-            if last is not None or left_out:
+            if last is not None or store.conflicts(run_id):
                 state.counts = store.counts(run_id)
-        store.settle(run_id, few=state.mode != "full")
+        store.settle(run_id, self.shapes, few=state.mode != "full")
         collected.seconds["apply"] += time.perf_counter() - now
         status = "done" if last is None else "blocked"
         report = state.report(status, reasons=reasons)
@@ -302,10 +320,11 @@ class SyncRun:
 
     @staticmethod
     def _proven(state: _State, watermark: Watermark | None) -> Watermark | None:
-        """Return the watermark if the listings prove that everything up to it was seen."""
+        """Return the watermark if everything up to it was seen, and was written as planned."""
         outcomes = state.collector.collected.outcomes
         complete = all(outcome.verdict is Verdict.COMPLETE for outcome in outcomes)
-        return watermark if complete and not state.evidence.held else None
+        left_out = state.counts.conflicts if state.counts else 0
+        return watermark if complete and not state.evidence.held and not left_out else None
 
     def _purge_before(self, evidence: Evidence) -> datetime | None:
         if self.options.deletion_policy != "delete" or evidence.held or evidence.doubts:
@@ -361,6 +380,7 @@ class _State:
             reasons=[*reasons, *evidence.held],
             seconds=seconds,
         )
+        report["remarks"] = [remark._asdict() for remark in collected.remarks]
         if promoted is not None:
             report["promoted_reason"] = promoted.reason
         if evidence.lasting:
@@ -383,9 +403,34 @@ def amounts_of(counts: PlanCounts) -> dict[str, int]:
     amounts = {kind: counts.kinds.get(kind, 0) for kind in guard.PHRASES}
     amounts["update"] = counts.updated
     amounts["enable"] += counts.kinds.get("return", 0)
+    # Nobody is shut out who was never let in.
+    amounts["disable"] -= counts.newcomers_disabled
     amounts["grant"] = counts.granted_to_known
     amounts["revoke"] = counts.revoked
+    amounts["remove"] = counts.removed
     return amounts
+
+
+def shapes_of(
+    containers: Mapping[str, ContainerMapping], everybodys: Sequence[ContainerRecord]
+) -> Shapes:
+    """Return what the mappers make of their containers."""
+
+    def having(trait: str) -> frozenset[str]:
+        return frozenset(name for name, each in containers.items() if getattr(each, trait))
+
+    hardcoded = {record.mapper for record in everybodys}
+    # Theirs may stand below the groups of a path.
+    groups = {record.mapper for record in everybodys if record.kind == "group"}
+    return Shapes(
+        groups=frozenset(name for name, each in containers.items() if each.kind == "group")
+        | groups,
+        nested=having("nested"),
+        hierarchical=having("hierarchy") | groups,
+        creating=having("creates") | hardcoded,
+        dropping=having("drops"),
+        roots={name: each.root for name, each in containers.items() if each.root is not None},
+    )
 
 
 __all__ = ["SyncOptions", "SyncRun", "amounts_of"]

@@ -205,7 +205,7 @@ def test_the_doctor_says_how_changes_will_be_found(quick_world: MakeQuickWorld) 
     assert "load the syncprov overlay" in found["faults"][0]
     assert found["connect"]["users"]["sampled"] == 1
     world.configure(ldap={"change_detection": "usn_changed"})
-    assert "not available in this version" in check(world, code=2)["faults"][0]
+    assert "set uuid_ldap_attribute: objectGUID" in check(world, code=2)["faults"][0]
 
 
 @ON_SQLITE

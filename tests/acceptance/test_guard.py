@@ -115,7 +115,7 @@ def test_an_approval_leaves_out_roles_that_changed_in_between(quick_world: MakeQ
     world.slapd.modify(f"cn=staff,{ROLES}", {"member": [*few, f"uid=u00024,{PEOPLE}"]})
     approved = world.json("approve", blocked["run"])
     assert approved["memberships"] == {"added": 0, "removed": 0, "unresolved": 0}
-    assert any("role entries have changed since" in reason for reason in approved["reasons"])
+    assert any("their entries have changed since" in reason for reason in approved["reasons"])
     again = world.sync(code=3)
     assert (again["memberships"]["added"], again["memberships"]["removed"]) == (1, 19)
     world.json("approve", again["run"])

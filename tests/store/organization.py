@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from syncd.records import ContainerRecord, Member, MemberOf, UserRecord, fold, key_of
+from syncd.records import (
+    AccountState,
+    ContainerRecord,
+    Member,
+    MemberOf,
+    Shapes,
+    UserRecord,
+    fold,
+    key_of,
+)
 from syncd.store import schema
 from syncd.store.database import Database
 from syncd.store.people import People, run_changes
@@ -22,12 +31,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Table
 
-    from syncd.records import Quarantined
+    from syncd.records import Quarantined, Remark
     from syncd.store.planning import NameConflict
 
 ORGANIZATION = "acme"
 MAPPER = "import roles"
 BATCH = 1_000
+SHUT, OPEN = AccountState(disabled=True), AccountState(disabled=False)
 
 
 def dn_of(username: str) -> str:
@@ -51,7 +61,7 @@ def record(external_id: str, username: str | None = None, **fields: Any) -> User
         "email_verified": False,
         "first_name": "Person",
         "last_name": external_id,
-        "disabled": None,
+        "account": AccountState(),
         "source_created_at": None,
         "source_modified_at": None,
         "member_keys": (),
@@ -113,6 +123,8 @@ class Planned:
 
     run_id: int
     conflicts: list[NameConflict]
+    remarks: list[Remark] = field(default_factory=list)
+    shapes: Shapes = field(default_factory=Shapes)
 
 
 @dataclass
@@ -153,7 +165,12 @@ class Organization:
             self.store.stage_containers(
                 run_id,
                 [
-                    (number, each, fold(each.target), digest(each))
+                    (
+                        number,
+                        each,
+                        fold(each.target) if each.kind == "role" else each.container_key.hex(),
+                        digest(each),
+                    )
                     for number, each in enumerate(containers, 1)
                 ],
             )
@@ -170,6 +187,8 @@ class Organization:
         revoking: tuple[str, ...] = (MAPPER,),
         purge_before: datetime | None = None,
         dry: bool = False,
+        shapes: Shapes | None = None,
+        gone_of: str = MAPPER,
     ) -> Planned:
         """Plan a run in which these people and containers were found changed, others absent.
 
@@ -182,11 +201,12 @@ class Organization:
             stored = self.store.stored_people(absent)
             self.absent(run_id, [stored[external_id].user_id for external_id in absent])
         if gone:
-            self.store.stage_absent_containers(run_id, MAPPER, [key_of(name) for name in gone])
-        conflicts = self.store.plan(
-            run_id, mappers=mappers, revoking=revoking, purge_before=purge_before
+            self.store.stage_absent_containers(run_id, gone_of, [key_of(name) for name in gone])
+        shapes = shapes or Shapes(creating=frozenset(mappers))
+        conflicts, remarks = self.store.plan(
+            run_id, mappers=mappers, revoking=revoking, purge_before=purge_before, shapes=shapes
         )
-        return Planned(run_id, conflicts)
+        return Planned(run_id, conflicts, remarks, shapes)
 
     def absent(self, run_id: int, unseen: Sequence[int]) -> int:
         """Stage people as absent with a cause; return how many."""
@@ -200,7 +220,7 @@ class Organization:
         store = self.store
         store.begin_apply(planned.run_id, "sync", None, settles=True)
         progress = list(store.apply(planned.run_id, batch_size))
-        store.settle(planned.run_id)
+        store.settle(planned.run_id, planned.shapes)
         store.finish(planned.run_id, "done", {}, digests=True)
         return progress
 

@@ -10,6 +10,8 @@ import pytest
 from syncd.store import schema
 from tests.store.organization import (
     MAPPER,
+    OPEN,
+    SHUT,
     Organization,
     container,
     dn_of,
@@ -245,12 +247,15 @@ def test_the_journal_says_who_was_shut_out_and_let_in(acme: Organization) -> Non
     """Missing, return, disable and enable each leave a row, with the cause where there is one."""
     acme.sync(record("p0"))
     acme.sync(absent=["p0"])
-    acme.sync(record("p0", disabled="locked"))
-    acme.sync(record("p0", disabled=""))
+    acme.sync(record("p0", account=SHUT))
+    acme.sync(record("p0", account=OPEN))
     assert acme.journal("p0", "restrictions") == [
         ({"missing": False}, {"missing": True, "because": "gone: looked up"}),
-        ({"missing": True, "disabled": False}, {"missing": False, "disabled": True}),
-        ({"disabled": True}, {"disabled": False}),
+        (
+            {"missing": True, "disabled": False},
+            {"missing": False, "disabled": True, "because": "the directory says disabled"},
+        ),
+        ({"disabled": True}, {"disabled": False, "because": "the directory says enabled"}),
     ]
 
 

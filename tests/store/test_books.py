@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from syncd.records import ListingOutcome, Quarantined, Verdict, Watermark
+from syncd.records import ListingOutcome, Quarantined, Shapes, Verdict, Watermark
 from syncd.store import books, runs, schema
 from syncd.store.people import find_run, run_changes
 from tests.store.organization import (
     MAPPER,
+    SHUT,
     Organization,
     container,
     digest,
@@ -85,7 +86,7 @@ def test_a_run_for_one_person_releases_nobody_else(acme: Organization) -> None:
     listed(acme, bad("a"), bad("p1", external_id="p1"))
     run_id = acme.begin("user")
     acme.stage(run_id, [record("p1")])
-    acme.store.plan(run_id, mappers=(), revoking=(), purge_before=None)
+    acme.store.plan(run_id, mappers=(), revoking=(), purge_before=None, shapes=Shapes())
     acme.store.begin_apply(run_id, "sync", None, settles=True)
     list(acme.store.apply(run_id, 10))
     acme.store.finish(run_id, "done", {}, outcomes=[USERS], quarantined=[])
@@ -120,7 +121,7 @@ def test_a_run_of_the_changed_counts_what_it_found_bad_again(acme: Organization)
     listed(acme, bad("a"), bad("b"), bad("p1", external_id="p1"))
     run_id = acme.begin("changed")
     acme.stage(run_id, [record("p1")])
-    acme.store.plan(run_id, mappers=(), revoking=(), purge_before=None)
+    acme.store.plan(run_id, mappers=(), revoking=(), purge_before=None, shapes=Shapes())
     acme.store.begin_apply(run_id, "sync", None, settles=True)
     list(acme.store.apply(run_id, 10))
     acme.store.finish(
@@ -281,10 +282,10 @@ def test_a_plan_is_counted_by_kind(acme: Organization) -> None:
         record("moved", dn="cn=x"),
         record("renamed", "new name"),
         record("both", first_name="X", dn="cn=y", email="z@z.test"),
-        record("locked", disabled="locked"),
+        record("locked", account=SHUT),
         record("keys", member_keys=member_keys("uid", "9")),
         record("n1"),
-        record("n2", disabled="locked"),
+        record("n2", account=SHUT),
         absent=["gone"],
         containers=[container("a", "n1", "moved"), container("b")],
     )
@@ -300,7 +301,7 @@ def test_a_plan_is_counted_by_kind(acme: Organization) -> None:
     }
     assert counts.updated == 3
     assert (counts.granted, counts.granted_to_known, counts.revoked) == (1, 0, 0)
-    assert (counts.roles_created, counts.conflicts) == (2, 0)
+    assert (counts.roles["create"], counts.conflicts) == (2, 0)
     assert counts.rows == 8
 
 
@@ -311,7 +312,7 @@ def test_changes_come_most_dangerous_first(acme: Organization) -> None:
     acme.sync(record("a"), record("gone"), record("r"), containers=[container("x", "a", "r")])
     planned = acme.plan(
         record("a", last_name="New"),
-        record("n", disabled="locked"),
+        record("n", account=SHUT),
         absent=["gone"],
         containers=[container("x", "a"), container("boss", "a", role="Owner"), container("y", "a")],
     )
@@ -327,7 +328,7 @@ def test_changes_come_most_dangerous_first(acme: Organization) -> None:
     ]
     assert changes[1]["cause"] == "gone: looked up"
     assert changes[3]["cause"] == f"mapper {MAPPER}"
-    assert "locked" in changes[2]["cause"]
+    assert "disabled" in changes[2]["cause"]
     for limit in range(len(changes) + 1):
         assert run_changes(acme.database, planned.run_id, limit) == changes[:limit]
 
@@ -391,7 +392,7 @@ def test_runs_are_told_as_reports(acme: Organization) -> None:
 @pytest.mark.rule("2.16.1", server="postgresql")
 def test_the_status_says_what_waits_and_who_holds(acme: Organization) -> None:
     """Counts, the last real run, blocked plans with their reasons, the lease, the quarantine."""
-    acme.sync(record("p1"), record("p2", disabled="locked"))
+    acme.sync(record("p1"), record("p2", account=SHUT))
     listed(acme, bad("a"), bad("b"))
     planned = acme.plan(record("p3"))
     acme.store.finish(planned.run_id, "blocked", {"reasons": ["too many"]})

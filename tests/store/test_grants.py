@@ -48,7 +48,7 @@ def test_new_people_get_the_roles_of_new_containers(acme: Organization, how: str
         person("p1", how), person("p2", how, member=False), containers=[staff(how, "p1")]
     )
     counts = acme.store.counts(planned.run_id)
-    assert (counts.granted, counts.granted_to_known, counts.roles_created) == (1, 0, 1)
+    assert (counts.granted, counts.granted_to_known, counts.roles["create"]) == (1, 0, 1)
     assert (acme.roles_of("p1"), acme.roles_of("p2")) == (["staff"], [])
 
 
@@ -249,7 +249,7 @@ def test_a_known_role_is_used_whatever_its_letter_case(acme: Organization) -> No
     """A container whose role exists already makes no second one."""
     acme.sync(record("p1"), containers=[container("a", "p1", role="Staff")])
     planned = acme.sync(containers=[container("b", "p1", role="STAFF")])
-    assert acme.store.counts(planned.run_id).roles_created == 0
+    assert acme.store.counts(planned.run_id).roles["create"] == 0
     assert acme.roles_of("p1") == ["Staff"]
 
 
@@ -266,7 +266,7 @@ def test_roles_that_shrink_are_told(acme: Organization) -> None:
     names = [f"p{number}" for number in range(4)]
     acme.sync(*map(record, names), containers=[container("a", *names), container("b", "p0")])
     planned = acme.plan(containers=[container("a", "p0")])
-    assert acme.store.shrinking_roles(planned.run_id) == [("a", 3, 4)]
+    assert acme.store.shrinking_targets(planned.run_id) == [("the role a", 3, 4)]
 
 
 def test_a_mapper_can_be_left_out_of_a_plan(acme: Organization) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from syncd.records import Shapes
 from syncd.store import schema
 from tests.store.organization import record
 
@@ -139,7 +140,9 @@ def test_a_person_left_out_for_his_name_is_not_absent(acme: Organization) -> Non
     acme.sync(record("p1", "a"), record("p2", "b"))
     run_id = acme.begin()
     acme.stage(run_id, [record("p1", "b")])
-    conflicts = acme.store.plan(run_id, mappers=(), revoking=(), purge_before=None)
+    conflicts, _ = acme.store.plan(
+        run_id, mappers=(), revoking=(), purge_before=None, shapes=Shapes()
+    )
     assert [each.known for each in conflicts] == [True]
     marks = acme.rows(schema.stage_marks, mark="protected")
     assert [mark["user_id"] for mark in marks] == [acme.user("a")["id"]]

@@ -12,7 +12,7 @@ from syncd.records import ListingOutcome, Quarantined, Verdict
 from syncd.store import schema
 from syncd.store.overview import overview
 from syncd.store.schedules import Schedules
-from tests.store.organization import Organization, record
+from tests.store.organization import SHUT, Organization, record
 
 if TYPE_CHECKING:
     from typing import Any
@@ -80,7 +80,7 @@ def test_people_are_counted_by_state(acme: Organization) -> None:
     names = ("works", "works too", "locked", "locked twice", "gone", "gone and locked")
     acme.sync(*(record(name) for name in names))
     acme.sync(
-        *(record(name, disabled="locked") for name in ("locked", "locked twice", "gone and locked"))
+        *(record(name, account=SHUT) for name in ("locked", "locked twice", "gone and locked"))
     )
     acme.sync(absent=["gone", "gone and locked"])
     acme.execute(

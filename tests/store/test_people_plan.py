@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from syncd.records import Quarantined
+from syncd.records import AccountState, Quarantined, Shapes
 from syncd.store import schema
 from syncd.store.people import run_changes
-from tests.store.organization import Organization, dn_of, record
+from tests.store.organization import OPEN, SHUT, Organization, dn_of, record
 
 PAST = datetime(2001, 1, 1, tzinfo=UTC)
 FUTURE = datetime(2101, 1, 1, tzinfo=UTC)
@@ -47,11 +47,11 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], list[Change]]] = [
     ({}, {"email_verified": True}, [("update", "email_verified", False, True)]),
     ({"email_verified": True}, {"email_verified": False}, []),
     ({}, {"dn": "cn=elsewhere#"}, [("move", "dn", "cn=p#", "cn=elsewhere#")]),
-    ({}, {"disabled": "locked"}, [("disable", None, None, None)]),
-    ({"disabled": "locked"}, {"disabled": ""}, [("enable", None, None, None)]),
-    ({"disabled": "locked"}, {"disabled": None}, []),
-    ({"disabled": "locked"}, {"disabled": "expired"}, []),
-    ({}, {"disabled": ""}, []),
+    ({}, {"account": SHUT}, [("disable", None, None, None)]),
+    ({"account": SHUT}, {"account": OPEN}, [("enable", None, None, None)]),
+    ({"account": SHUT}, {"account": AccountState()}, []),
+    ({"account": SHUT}, {"account": SHUT}, []),
+    ({}, {"account": OPEN}, []),
     ({}, {"source_modified_at": "2026-01-01T00:00:00Z"}, []),
 ]
 
@@ -119,11 +119,11 @@ def test_an_address_stays_verified_as_long_as_it_stays(acme: Organization) -> No
 
 def test_a_first_sight_is_a_create_and_says_who_is_disabled(acme: Organization) -> None:
     """A newcomer whom the directory calls disabled is created and cannot sign in."""
-    planned = acme.sync(record("p1"), record("p2", disabled="locked"), record("p3", disabled=""))
+    planned = acme.sync(record("p1"), record("p2", account=SHUT), record("p3", account=OPEN))
     assert acme.kinds(planned) == {"p1": {"create"}, "p2": {"create", "disable"}, "p3": {"create"}}
     assert [acme.user(name)["enabled"] for name in ("p1", "p2", "p3")] == [True, False, True]
     (because,) = acme.user("p2")["disabled_because"]
-    assert (because["source"], because["reason"]) == ("account-state", "locked")
+    assert (because["source"], because["reason"]) == ("account-state", "disabled")
 
 
 def test_the_absent_get_a_restriction_and_the_returned_lose_exactly_it(acme: Organization) -> None:
@@ -196,7 +196,7 @@ def test_a_lookup_that_finds_somebody_takes_him_out_of_the_absent(acme: Organiza
     run_id = acme.begin()
     acme.store.stage_absent_people(run_id, ids)
     acme.store.settle_absent(run_id, {ids[0]: None, ids[1]: "gone: it is", ids[2]: "out: of base"})
-    acme.store.plan(run_id, mappers=(), revoking=(), purge_before=None)
+    acme.store.plan(run_id, mappers=(), revoking=(), purge_before=None, shapes=Shapes())
     rows = acme.rows(schema.plan_people, run_id=run_id)
     assert {row["username"]: row["cause"] for row in rows} == {
         "p2": "gone: it is",
@@ -210,7 +210,7 @@ def test_absences_of_a_listing_in_doubt_are_forgotten(acme: Organization) -> Non
     run_id = acme.begin()
     acme.absent(run_id, [acme.user("p1")["id"]])
     acme.store.forget_absent(run_id)
-    acme.store.plan(run_id, mappers=(), revoking=(), purge_before=None)
+    acme.store.plan(run_id, mappers=(), revoking=(), purge_before=None, shapes=Shapes())
     assert acme.store.counts(run_id).rows == 0
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from syncd.records import Shapes
 from syncd.store import planning, schema
 from syncd.store.staging import StoredPerson, allocate, bulk_insert
 from tests.store.organization import (
@@ -218,7 +219,7 @@ def test_the_last_of_two_sights_of_one_entry_counts(acme: Organization) -> None:
     acme.stage(run_id, [record("p1", last_name="old"), record("p2")])
     acme.stage(run_id, [record("p1", last_name="new")])
     assert acme.store.drop_duplicates(run_id) == []
-    acme.store.plan(run_id, mappers=(), revoking=(), purge_before=None)
+    acme.store.plan(run_id, mappers=(), revoking=(), purge_before=None, shapes=Shapes())
     rows = acme.rows(schema.plan_people, run_id=run_id)
     assert sorted((row["username"], row["last_name"]) for row in rows) == [
         ("p1", "new"),

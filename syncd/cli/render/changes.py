@@ -20,11 +20,14 @@ DANGER = (
     "privileged",
     "rename",
     "email_change",
+    "lock",
     "role_delete",
     "group_delete",
     "move",
     "update",
+    "account",
     "enable",
+    "unlock",
     "return",
     "grant",
     "create",
@@ -34,12 +37,13 @@ LABELS = {
     "privileged": "grant",
     "email_change": "change e-mail",
     "return": "lift missing",
+    "account": "account dates",
     "grants": "change roles",
     "role_create": "create role",
     "role_delete": "delete role",
     "role_update": "update role",
 }
-TAKES_AWAY = {"delete", "missing", "disable", "revoke", "role_delete", "group_delete"}
+TAKES_AWAY = {"delete", "missing", "disable", "lock", "revoke", "role_delete", "group_delete"}
 ROLE_FIELDS = {"role", "roles", "group", "groups"}
 LONGEST_VALUE = 60
 MOST_CHANGES = 1_000

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from syncd.cli.application import Document
 from syncd.cli.blocks import Block, Pairs, Piece, Span, Style, blank, line
-from syncd.cli.render.people import restriction
+from syncd.cli.render.people import restriction, to_come
 from syncd.cli.words import listed, sentence
 
 # Reason: what it means, and what to do next.
@@ -58,6 +58,7 @@ def explain_blocks(org: str, report: Document, role: str | None = None) -> list[
         because = [restriction(each) for each in user.get("disabled_because") or []]
         why = f": {listed(because)}." if because else "."
         blocks.append(line(Span("Disabled", Style.BAD), why))
+    blocks += [line(f"The account {to_come(each)}.") for each in user.get("upcoming") or []]
     said = (
         "Values as the directory has them now."
         if report.get("live")

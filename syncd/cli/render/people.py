@@ -10,6 +10,9 @@ from syncd.cli.words import count, listed, moment, number, sentence
 
 RESTRICTIONS = {
     "missing": "missing from the directory",
+    "disabled": "disabled in the directory",
+    "locked": "locked out in the directory",
+    "not_yet_valid": "not valid yet",
     "directory": "disabled in the directory",
     "directory_disabled": "disabled in the directory",
     "admin": "disabled by an admin",
@@ -78,6 +81,14 @@ def restriction(reason: Document) -> str:
     return text
 
 
+def to_come(reason: Document) -> str:
+    """Return what will keep somebody out, and from when."""
+    words = {"expired": "expires"}
+    name = str(reason.get("reason"))
+    text = words.get(name, name.replace("_", " "))
+    return f"{text} at {moment(reason.get('since'))} ({reason.get('source')})"
+
+
 def sources(names: Sequence[str]) -> str:
     """Return where a role comes from."""
     words = {"manual": "by hand", "default": "everyone has it"}
@@ -100,6 +111,7 @@ def show_blocks(user: Document) -> list[Block]:
     blocks += [
         line(f"- {restriction(each)}", indent=2) for each in user.get("disabled_because") or []
     ]
+    blocks += [line(f"- {to_come(each)}", indent=2) for each in user.get("upcoming") or []]
     verified = "" if user.get("email_verified") else " (not verified)"
     facts = (
         ("e-mail", f"{user['email']}{verified}" if user.get("email") else ""),

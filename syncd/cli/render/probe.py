@@ -66,7 +66,11 @@ def _vendor(found: Document) -> Iterator[Row]:
     name = " ".join(filter(None, (found.get("vendor_name"), found.get("vendor_version"))))
     detected, configured = found.get("vendor_detected"), found.get("vendor_configured")
     looks = f"looks like {detected}, configured as {configured}"
-    yield "vendor", (f"{name}; {looks}" if name else looks,)
+    fits = detected in (configured, "other")
+    text = f"{name}; {looks}" if name else looks
+    yield "vendor", (Span(text, Style.PLAIN if fits else Style.WARN),)
+    if found.get("server"):
+        yield "answered by", (str(found["server"]),)
     contexts = [str(each) for each in found.get("naming_contexts") or []]
     if contexts:
         yield "contexts", ("; ".join(contexts),)

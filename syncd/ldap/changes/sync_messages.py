@@ -70,13 +70,17 @@ class SyncInfo(NamedTuple):
     ids: tuple[str, ...] = ()
 
 
-def sync_request(cookie: bytes) -> Control:
+def sync_request(cookie: bytes | None) -> Control:
     """Return the request control (section 2.2) for one poll from ``cookie`` on, critical.
+
+    Without a cookie it asks for everybody.
 
     The reload hint stays FALSE: a server that cannot go on from the cookie may then say so in place
     of sending everybody.
     """
-    value = ber.encode_integer(REFRESH_ONLY, ber.ENUMERATED) + ber.encode(ber.OCTET_STRING, cookie)
+    value = ber.encode_integer(REFRESH_ONLY, ber.ENUMERATED)
+    if cookie is not None:
+        value += ber.encode(ber.OCTET_STRING, cookie)
     return Control(SYNC_REQUEST, critical=True, value=ber.encode(ber.SEQUENCE, value))
 
 

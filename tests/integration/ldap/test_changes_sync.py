@@ -12,9 +12,19 @@ import pytest
 from syncd.errors import ChangesUnavailable
 from syncd.ldap.changes.standing import Standing, sync_searches
 from syncd.ldap.changes.syncrepl import SyncChanges
+from syncd.ldap.pool import Pool
+from syncd.ldap.traffic import Traffic
 from syncd.records import Signals, Verdict
 from tests.integration.ldap.changing import IMPORT, changed, ids_of
-from tests.integration.ldap.sources import read, role, role_search, source_for, unit, user_search
+from tests.integration.ldap.sources import (
+    options_for,
+    read,
+    role,
+    role_search,
+    source_for,
+    unit,
+    user_search,
+)
 from tests.servers.fault_proxy import Break, FaultProxy, Faults
 from tests.servers.slapd import PEOPLE, READER, ROLES, SUFFIX, Account, Slapd, people, person
 
@@ -284,9 +294,10 @@ def test_of_another_product_only_explicit_deletions_count() -> None:
         searches = sync_searches(user_search(), {IMPORT: role_search()})
         since = source.watermark()
         slapd.delete(uid("u00001"))
+        pool = Pool(options_for(slapd), traffic=Traffic())
         for trusted in (True, False):
             changes = SyncChanges(
-                connections=source,
+                connections=pool,
                 searches=searches,
                 standing=Standing.read(since.value),
                 ground=since.ground,
@@ -294,6 +305,7 @@ def test_of_another_product_only_explicit_deletions_count() -> None:
             )
             assert read(changes.users()) == []
             assert (changes.signals("users").present is not None) is trusted
+        pool.close()
 
 
 class TestSeveralBases:

@@ -91,9 +91,11 @@ def test_a_time_is_written_with_one_z(moment: datetime) -> None:
 @pytest.mark.parametrize(
     ("setting", "uuid_attribute", "sentence"),
     [
-        ("usn_changed", "objectGUID", "usn_changed is not available in this version; set it to"),
+        ("usn_changed", "entryUUID", "set uuid_ldap_attribute: objectGUID"),
+        ("dirsync", "sAMAccountName", "set uuid_ldap_attribute: objectGUID"),
         ("syncrepl", "uid", "set uuid_ldap_attribute: entryUUID"),
-        ("sometimes", "entryUUID", "there are: auto, modify_timestamp, syncrepl"),
+        ("retro_changelog", "entryUUID", "set uuid_ldap_attribute: nsUniqueId"),
+        ("sometimes", "entryUUID", "there are: auto, dirsync, modify_timestamp"),
     ],
 )
 def test_a_setting_that_cannot_be_used_says_what_to_set(
@@ -106,7 +108,15 @@ def test_a_setting_that_cannot_be_used_says_what_to_set(
 
 @pytest.mark.parametrize(
     ("setting", "uuid_attribute"),
-    [("auto", "objectGUID"), ("modify_timestamp", "uid"), ("syncrepl", "ENTRYUUID")],
+    [
+        ("auto", "objectGUID"),
+        ("modify_timestamp", "uid"),
+        ("syncrepl", "ENTRYUUID"),
+        ("syncrepl", "nsuniqueid"),
+        ("retro_changelog", "nsUniqueId"),
+        ("usn_changed", "objectguid"),
+        ("dirsync", "objectGUID"),
+    ],
 )
 def test_a_setting_that_can_be_used_passes(setting: str, uuid_attribute: str) -> None:
     """Everything else is up to the directory."""

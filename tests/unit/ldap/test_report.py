@@ -76,6 +76,13 @@ HEALTHY = ProbeReport(
 )
 
 
+def freeipa(base_dn: str) -> ProbeReport:
+    """Return the report on a healthy FreeIPA with this users DN."""
+    users = replace(USERS, bases=(replace(BASE, base_dn=base_dn),), uuid_attribute="ipaUniqueID")
+    users = replace(users, attributes=shares(ipaUniqueID=1, uid=1, modifyTimestamp=1, memberOf=1))
+    return replace(HEALTHY, vendor_configured="freeipa", vendor_detected="freeipa", users=users)
+
+
 def with_users(**changes: object) -> ProbeReport:
     """Return a report that is healthy but for its people."""
     return replace(HEALTHY, users=replace(USERS, **changes))  # type: ignore[arg-type]
@@ -200,6 +207,18 @@ def test_a_healthy_directory_needs_no_advice() -> None:
             "the server is OpenLDAP, but vendor is other: set vendor: openldap",
         ),
         (
+            replace(HEALTHY, vendor_detected="389ds", vendor_configured="openldap"),
+            "uuid_ldap_attribute: entryUUID, so that they stay who they are",
+        ),
+        (
+            freeipa("dc=example,dc=org"),
+            "set users_dn: cn=users,cn=accounts,dc=example,dc=org",
+        ),
+        (
+            freeipa("CN=accounts, dc=example,dc=org"),
+            "set users_dn: cn=users,cn=accounts,dc=example,dc=org",
+        ),
+        (
             replace(
                 HEALTHY, controls=(ControlReport(oid="1.2", name="paged results", offered=False),)
             ),
@@ -219,6 +238,17 @@ def test_nothing_is_said_about_people_whom_nobody_sampled() -> None:
     report = with_users(sampled=0, attributes=(), bases=(replace(BASE, first_page=0),))
 
     assert [one for one in advise(report) if "sampled" in one] == []
+
+
+@pytest.mark.parametrize(
+    "base_dn",
+    ["cn=users,cn=accounts,dc=example,dc=org", "ou=a,cn=users,cn=accounts,dc=example,dc=org", "?"],
+)
+def test_people_who_are_where_the_product_keeps_them_are_no_reason_for_advice(
+    base_dn: str,
+) -> None:
+    """A users DN that is no wider than FreeIPA's own place needs no word."""
+    assert advise(freeipa(base_dn)) == ()
 
 
 def test_an_unknown_product_is_no_reason_for_advice() -> None:

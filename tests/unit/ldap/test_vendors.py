@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from syncd.ldap.vendors import VENDORS, detect
+from syncd.ldap.changes.detection import AUTO, KINDS
+from syncd.ldap.vendors import VENDORS, detect, server_of, vendor_of
 from syncd.records import Entry
 
 ROOT_DSES = {
@@ -96,3 +97,66 @@ def test_active_directory_has_its_own_time_stamps() -> None:
     vendor = VENDORS["active_directory"]
 
     assert (vendor.created_attribute, vendor.modified_attribute) == ("whenCreated", "whenChanged")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "first"),
+    [
+        ("active_directory", "usn_changed"),
+        ("openldap", "syncrepl"),
+        ("389ds", "retro_changelog"),
+        ("freeipa", "retro_changelog"),
+        ("opendj", "modify_timestamp"),
+        ("other", "modify_timestamp"),
+    ],
+)
+def test_each_vendor_has_a_best_way_and_a_last_one(vendor: str, first: str) -> None:
+    """What ``auto`` tries is known to the detection, and times of modification come last."""
+    ways = VENDORS[vendor].change_detection
+    assert (ways[0], ways[-1]) == (first, "modify_timestamp")
+    assert set(ways) <= KINDS - {AUTO}
+    assert len(set(ways)) == len(ways)
+
+
+@pytest.mark.rule("2.10.2", server="pure")
+def test_only_active_directory_has_its_own_ways() -> None:
+    """Chains, ranges, a primary group and deleted objects are asked for nowhere else."""
+    for name, vendor in VENDORS.items():
+        flags = {vendor.in_chain, vendor.ranged_values, vendor.primary_group, vendor.shows_deleted}
+        assert flags == {name == "active_directory"}
+
+
+@pytest.mark.rule("2.8.1", server="pure")
+def test_only_openldap_is_believed_about_who_is_not_named() -> None:
+    """389 ends each refresh as if everybody who was not named were gone."""
+    assert [name for name, vendor in VENDORS.items() if vendor.absence_trusted] == ["openldap"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        (
+            {"forestfunctionality": [b"7"], "dsservicename": [b"CN=NTDS,CN=DC1"]},
+            "cn=ntds,cn=dc1",
+        ),
+        ({"forestfunctionality": [b"7"], "dnshostname": [b"DC1.example"]}, "dc1.example"),
+        (
+            {"vendorname": [b"389 Project"], "netscapemdsuffix": [b"cn=ldap://dc=A:389"]},
+            "cn=ldap://dc=a:389",
+        ),
+        ({"vendorname": [b"389 Project"]}, ""),
+        ({"structuralobjectclass": [b"OpenLDAProotDSE"], "dnshostname": [b"x"]}, ""),
+    ],
+)
+def test_a_root_dse_tells_which_server_it_is(
+    attributes: dict[str, list[bytes]], expected: str
+) -> None:
+    """Numbers of changes are one server's, so its name is asked for where it has one."""
+    assert server_of(Entry("", attributes)) == expected
+
+
+def test_what_a_vendor_can_do_follows_from_the_root_dse() -> None:
+    """A FreeIPA is one though it is a 389 Directory Server, too."""
+    attributes = ROOT_DSES["freeipa by its topology"][1]
+    assert vendor_of(Entry("", attributes)) is VENDORS["freeipa"]
+    assert VENDORS["freeipa"].users_container == "cn=users,cn=accounts"

@@ -18,7 +18,7 @@ from syncd.mappers.reasons import SENTENCES, Reason
 
 ROOT = Path(__file__).parents[3]
 # Set by the provider and not by whoever writes a mapper.
-INTERNAL = {"role": {"uuid_attribute"}}
+INTERNAL = {kind: {"uuid_attribute", "primary_group_by"} for kind in ("role", "group")}
 
 
 def between(text: str, start: str, end: str) -> str:

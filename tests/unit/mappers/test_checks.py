@@ -21,6 +21,9 @@ ATTRIBUTE = {"name": "m", "user_attribute": "x", "ldap_attribute": "y"}
 HARDCODED = {"name": "m", "user_attribute": "x", "value": "y"}
 ROLE = {"name": "m", "role": "Staff"}
 IMPORT: dict[str, Any] = {"roles_dn": "ou=r,dc=x"}
+GROUPS: dict[str, Any] = {"name": "g", "groups_dn": "ou=g,dc=x"}
+GET = {"user_groups_retrieve_strategy": "get_from_user_member_of"}
+UID = {"membership_attribute_type": "uid"}
 
 
 @pytest.mark.parametrize(
@@ -82,6 +85,34 @@ IMPORT: dict[str, Any] = {"roles_dn": "ou=r,dc=x"}
         ),
         ("role", IMPORT | {"name_map": {"a": " "}}, "name_map"),
         ("role", IMPORT | {"name_map": {" ": "b"}}, "name_map"),
+        ("role", IMPORT | {"name_patterns": [{"match": "(", "role": "a"}]}, "name_patterns"),
+        ("role", IMPORT | {"name_patterns": [{"match": "a", "role": r"\1"}]}, "name_patterns"),
+        ("role", IMPORT | {"role_prefix": "a\n"}, "role_prefix"),
+        ("role", IMPORT | UID | {"nested_membership": "expand"}, "nested_membership"),
+        ("role", IMPORT | UID | {"nested_membership": "in_chain"}, "nested_membership"),
+        (
+            "role",
+            IMPORT
+            | {"user_roles_retrieve_strategy": "get_from_user_member_of", "primary_group": True},
+            "primary_group",
+        ),
+        ("group", GROUPS | {"group_name_ldap_attribute": "a b"}, "group_name_ldap_attribute"),
+        ("group", GROUPS | {"mapped_group_attributes": ["a", "b c"]}, "mapped_group_attributes"),
+        ("group", GROUPS | {"groups_path": "x"}, "groups_path"),
+        ("group", GROUPS | UID | GET, "membership_attribute_type"),
+        ("group", GROUPS | GET | {"nested_membership": "in_chain"}, "nested_membership"),
+        (
+            "group",
+            GROUPS | UID | {"preserve_group_inheritance": True},
+            "preserve_group_inheritance",
+        ),
+        (
+            "group",
+            GROUPS | {"nested_membership": "in_chain", "preserve_group_inheritance": True},
+            "preserve_group_inheritance",
+        ),
+        ("hardcoded-group", {"name": "m", "group": "/"}, "group"),
+        ("hardcoded-group", {"name": "m", "group": "/a//b"}, "group"),
     ],
 )
 def test_contradictions_name_the_key(type_: str, keys: dict[str, Any], at: str) -> None:
@@ -111,6 +142,16 @@ def test_contradictions_name_the_key(type_: str, keys: dict[str, Any], at: str) 
             IMPORT | {"user_roles_retrieve_strategy": RetrieveStrategy.GET_FROM_USER_MEMBER_OF},
         ),
         ("role", IMPORT | {"name_map": {"a": "Admin"}, "may_grant_privileged": True}),
+        (
+            "role",
+            IMPORT | {"name_patterns": [{"match": "(a)", "role": r"\1"}], "role_prefix": "x "},
+        ),
+        ("role", IMPORT | {"nested_membership": "in_chain"}),
+        ("group", GROUPS),
+        ("group", GROUPS | GET | {"nested_membership": "expand"}),
+        ("group", GROUPS | {"preserve_group_inheritance": True, "nested_membership": "expand"}),
+        ("group", GROUPS | UID | {"primary_group": True, "groups_path": "/a/b"}),
+        ("hardcoded-group", {"name": "m", "group": "Team 2016/2017"}),
     ],
 )
 def test_ordinary_options_have_none(type_: str, keys: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ def test_an_ordinary_entry() -> None:
         first_name="Anna",
         last_name="Müller",
         attributes="{}",
-        disabled=None,
+        account=None,
         source_created_at="2024-01-02T03:04:05Z",
         source_modified_at="2024-02-02T03:04:05Z",
         member_keys=(),

@@ -8,16 +8,17 @@ import pytest
 
 from syncd.errors import MappingError
 from syncd.ldap.dn import dn_key
+from syncd.mappers.members import PLACEHOLDER
 from syncd.mappers.memberships import unreadable_key
 from syncd.mappers.options import (
     MemberOfOptions,
     MembershipType,
+    NamePatternOptions,
     RetrieveStrategy,
     RoleImportOptions,
 )
 from syncd.mappers.pipeline import ContainerMapping, compile_roles
 from syncd.mappers.reasons import Reason
-from syncd.mappers.roles import PLACEHOLDER
 from syncd.records import ContainerRecord, Entry, Member, key_of
 from tests.unit.mappers.directory import CODEC
 
@@ -228,3 +229,62 @@ def test_the_name_map() -> None:
     error = refused(roles(name_map={"IT-Admins": "Admin"}), role("it-admins"))
     assert error.reason == Reason.ROLE_NAME_RESERVED
     assert "may_grant_privileged: true" in error.detail
+
+
+PATTERNS = (
+    NamePatternOptions(match="^app-(.+)$", role=r"\1"),
+    NamePatternOptions(match="app-.*", role="never"),
+    NamePatternOptions(match="(gg|ug)_.*", role="All groups"),
+    NamePatternOptions(match="lost(x)?", role=r"\1"),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "role_name"),
+    [
+        ("app-Billing", "Billing"),
+        ("APP-billing", "billing"),
+        ("App-Mapped", "By map"),
+        ("GG_x", "All groups"),
+        ("my-app-x", "AD my-app-x"),
+        ("Sales", "AD Sales"),
+        # With the prefix it is no preconfigured role.
+        ("Owner", "AD Owner"),
+    ],
+)
+def test_map_patterns_and_prefix(name: str, role_name: str) -> None:
+    """The map comes first, then the first pattern that matches, and others get the prefix."""
+    mapping = roles(name_map={"app-mapped": "By map"}, name_patterns=PATTERNS, role_prefix="AD ")
+    record = mapping(role(name))
+    assert (record.name, record.target) == (name, role_name)
+
+
+@pytest.mark.parametrize(
+    ("keys", "name", "reason", "key"),
+    [
+        ({"name_patterns": PATTERNS}, "app-Owner", Reason.ROLE_NAME_RESERVED, "name_patterns"),
+        ({"name_patterns": PATTERNS}, "app-o\u200bwner", Reason.ROLE_NAME_RESERVED, "allow that"),
+        ({"role_prefix": "Ad"}, "min", Reason.ROLE_NAME_RESERVED, "name_map"),
+        (
+            {"role_prefix": "Ad", "may_grant_privileged": True},
+            "min",
+            Reason.ROLE_NAME_RESERVED,
+            "name_map",
+        ),
+        ({"name_patterns": PATTERNS}, "lost", Reason.BAD_ROLE_NAME, "name_patterns"),
+        ({"role_prefix": "AD "}, "a" * 253, Reason.BAD_ROLE_NAME, "role_prefix"),
+    ],
+)
+def test_names_that_a_rule_may_not_make(
+    keys: dict[str, Any], name: str, reason: str, key: str
+) -> None:
+    """A made name is held to what every name is, and the refusal says which key made it."""
+    error = refused(roles(**keys), role(name))
+    assert error.reason == reason
+    assert key in error.detail
+
+
+def test_a_pattern_reaches_preconfigured_roles_when_allowed() -> None:
+    """With may_grant_privileged a pattern may do what the map may."""
+    mapping = roles(name_patterns=PATTERNS, may_grant_privileged=True)
+    assert mapping(role("app-Owner")).target == "Owner"

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from syncd.settings import MAPPER_MODELS
+
 if TYPE_CHECKING:
     from tests.unit.settings.conftest import Place
 
-MAPPER_TYPES = "user-attribute, full-name, hardcoded-attribute, hardcoded-role, role"
+MAPPER_TYPES = ", ".join(MAPPER_MODELS)
 DURATION = "must be seconds, or a number with a unit such as 90s, 15m, 12h or 30d"
 
 DAEMON = [
@@ -241,7 +243,9 @@ LDAP = [
         f"{ROLES}user_roles_retrieve_strategy: LOAD_RECURSIVELY}}",
         [
             "9: ldap.import_roles.user_roles_retrieve_strategy: must be one of "
-            "load_by_member_attribute, get_from_user_member_of; …"
+            "load_by_member_attribute, get_from_user_member_of, "
+            'load_by_member_attribute_recursively; found "LOAD_RECURSIVELY"; did you mean '
+            "load_by_member_attribute_recursively?"
         ],
     ),
     (
@@ -328,8 +332,9 @@ MAPPERS = [
         'found "user-atribute"; did you mean user-attribute?',
     ),
     (
-        "{name: x, type: group}",
-        f"mappers[0]: type group is not available in this version; available: {MAPPER_TYPES}",
+        "{name: x, type: claim-to-role}",
+        "mappers[0]: type claim-to-role is not available in this version; available: "
+        f"{MAPPER_TYPES}",
     ),
     (
         "{name: x}",

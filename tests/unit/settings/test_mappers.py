@@ -7,8 +7,10 @@ import pytest
 
 from syncd.ldap.vendors import VENDORS
 from syncd.mappers import options
+from syncd.mappers.account_options import AccountStateOptions
 from syncd.settings import MAPPER_MODELS, PREDEFINED_NAMES, VENDOR_DEFAULTS, RoleImport
 from syncd.settings.roles import PRECONFIGURED_ROLES, is_preconfigured_role
+from syncd.settings.vendors import IN_CHAIN_VENDORS
 
 if TYPE_CHECKING:
     from tests.unit.settings.conftest import Place
@@ -18,11 +20,14 @@ OPTIONS = {
     "full-name": options.FullNameOptions,
     "hardcoded-attribute": options.HardcodedAttributeOptions,
     "hardcoded-role": options.HardcodedRoleOptions,
+    "hardcoded-group": options.HardcodedGroupOptions,
     "role": options.RoleImportOptions,
+    "group": options.GroupImportOptions,
+    "account-state": AccountStateOptions,
 }
 # What is the settings' own business, and what app fills in from the directory's section.
 OWN = {"type", "enabled", "renamed_from"}
-FILLED_IN = {"uuid_attribute"}
+FILLED_IN = {"uuid_attribute", "primary_group_by"}
 
 
 def names_of(kind: str) -> set[str]:
@@ -79,9 +84,17 @@ def test_the_vendors_are_those_of_the_directory_room() -> None:
             "modify_timestamp": defaults.modified_attribute,
             "role_name_ldap_attribute": defaults.group_name_attribute,
             "role_object_class": defaults.group_object_classes,
+            "group_name_ldap_attribute": defaults.group_name_attribute,
+            "group_object_classes": defaults.group_object_classes,
             "membership_ldap_attribute": defaults.member_attribute,
             "member_of_ldap_attribute": defaults.member_of_attribute,
+            "account_state_attributes": defaults.state_attributes,
         }
+
+
+def test_the_vendors_of_the_matching_rule_are_those_of_the_directory_room() -> None:
+    """Who may be asked for nested members is known to both rooms."""
+    assert {name for name, vendor in VENDORS.items() if vendor.in_chain} == IN_CHAIN_VENDORS
 
 
 def test_predefined_mappers_are_switched_off_or_replaced_by_name(place: Place) -> None:

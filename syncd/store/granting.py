@@ -1,0 +1,82 @@
+"""Writing who holds which role and is in which group, for the people of one batch."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Text, case, cast, delete, exists, func, insert, literal, select
+
+from syncd.store import schema
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
+    from syncd.store.applying import Batch
+    from syncd.store.sides import Side
+
+J = schema.journal
+
+
+def grant(batch: Batch, side: Side, *, fresh: bool) -> None:
+    """Give and take what the plan says; ``fresh`` people hold nothing that could be in the way."""
+    planned, held = side.planned, side.held
+    mine = batch.of_batch(planned)
+    granting = select(
+        planned.c.user_id,
+        side.of(planned),
+        planned.c.mapper,
+        literal(batch.organization_id),
+        planned.c.run_id,
+    ).where(mine, planned.c.granted)
+    if not fresh:
+        revoked = exists().where(
+            planned.c.run_id == batch.run_id,
+            planned.c.user_id == held.c.user_id,
+            side.of(planned) == side.of(held),
+            planned.c.mapper == held.c.source,
+            ~planned.c.granted,
+        )
+        ids = select(planned.c.user_id).where(mine, ~planned.c.granted)
+        batch.connection.execute(delete(held).where(held.c.user_id.in_(ids), revoked))
+        present = exists().where(
+            held.c.user_id == planned.c.user_id,
+            side.of(held) == side.of(planned),
+            held.c.source == planned.c.mapper,
+        )
+        granting = granting.where(~present)
+    columns = ["user_id", side.column, "source", "organization_id", "run_id"]
+    batch.connection.execute(insert(held).from_select(columns, granting))
+    _journal(batch, side, mine)
+
+
+def _journal(batch: Batch, side: Side, mine: ColumnElement[bool]) -> None:
+    """Write one row a person: ids and mappers granted and revoked."""
+    planned = side.planned
+    quoted = case(
+        *((planned.c.mapper == mapper, literal(json.dumps(mapper))) for mapper in batch.mappers),
+        else_="null",
+    )
+    pair = literal("[").concat(cast(side.of(planned), Text)).concat(",").concat(quoted).concat("]")
+    granted = func.aggregate_strings(case((planned.c.granted, pair)), ",")
+    revoked = func.aggregate_strings(case((~planned.c.granted, pair)), ",")
+    after = (
+        literal('{"granted":[')
+        .concat(func.coalesce(granted, ""))
+        .concat('],"revoked":[')
+        .concat(func.coalesce(revoked, ""))
+        .concat("]}")
+    )
+    query = (
+        select(
+            literal(batch.organization_id),
+            planned.c.user_id,
+            literal(batch.change_set_id),
+            literal(side.journal_kind),
+            after,
+        )
+        .where(mine)
+        .group_by(planned.c.user_id)
+    )
+    columns = ["organization_id", "user_id", "change_set_id", "kind", "after"]
+    batch.connection.execute(insert(J).from_select(columns, query))
