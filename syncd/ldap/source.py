@@ -282,6 +282,28 @@ class LdapSource:
             found = read_named(connection, self._container(mapper).request(), dns, mapper)
         return self._completed(found, mapper)
 
+    def naming(self, mapper: str, dns: Sequence[str]) -> CompletedListing:
+        """List the containers of a mapper whose members' attribute names one of these DNs.
+
+        One that names several of them may come more than once.
+
+        Raises:
+            NotFound: No such mapper.
+
+        """
+        search = self._container(mapper)
+        named = (
+            filters.or_(*(filters.equal(search.member_attribute, name) for name in names))
+            for names in batched(dns, DNS_PER_SEARCH)
+        )
+        return self._containers_of(
+            mapper,
+            requests=[
+                replace(search.request(), filter=filters.and_(search.filter, any_of_them))
+                for any_of_them in named
+            ],
+        )
+
     def read_outside(self, mapper: str, dns: Sequence[str]) -> list[bytes]:
         """Return those of the named entries that are containers of a mapper's kind, anywhere.
 
@@ -325,8 +347,11 @@ class LdapSource:
         )
         return CompletedListing(listing, self._completers(None))
 
-    def _containers_of(self, mapper: str, *first: Completer) -> CompletedListing:
-        requests = (self._container(mapper).request(),)
+    def _containers_of(
+        self, mapper: str, *first: Completer, requests: Sequence[SearchRequest] | None = None
+    ) -> CompletedListing:
+        if requests is None:
+            requests = (self._container(mapper).request(),)
         listing = ChainedListing(source=mapper, connections=self._pool, requests=requests)
         return CompletedListing(listing, (*first, *self._completers(mapper)))
 

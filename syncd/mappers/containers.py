@@ -54,6 +54,7 @@ class ContainerMapping:
         "kind",
         "member_attributes",
         "member_of",
+        "names_dns",
         "nested",
         "primary_groups",
     )
@@ -88,6 +89,8 @@ class ContainerMapping:
         user_attribute = options.membership_user_ldap_attribute or username_attribute
         by_dn, by_uid = type_ == MembershipType.DN, type_ == MembershipType.UID
         states_itself = type_ == MembershipType.MEMBER_OF
+        # Whether its entries name their members by DN; what the directory expands names itself.
+        self.names_dns = by_dn and options.nested_membership != Nested.IN_CHAIN
         linked = self.nested or hierarchy
         self._dn_key = own_dn_key(codec)
         self._external_id = (

@@ -216,6 +216,43 @@ class ChangedReads(BearingReads):
             self.database.analyze(connection, S, K, C)
             return [(mapper, bytes(key), dn) for mapper, key, dn in connection.execute(query)]
 
+    def arrivals(self, run_id: int) -> tuple[list[str], list[str]]:
+        """Return the DNs of staged people and of staged containers that are new in their place.
+
+        Whoever was not here may have become a member of anything meanwhile, under a DN that the
+        store never knew.
+        """
+        person = and_(
+            I.c.organization_id == self.organization_id,
+            I.c.source == self.source,
+            I.c.external_id == S.c.external_id,
+        )
+        # Whoever is new stands in no row of either.
+        arrived = or_(func.coalesce(I.c.dn, "") != S.c.dn, ~func.coalesce(U.c.living, False))
+        people = (
+            select(S.c.dn)
+            .outerjoin(I, person)
+            .outerjoin(U, U.c.id == I.c.user_id)
+            .where(S.c.run_id == run_id, arrived)
+        )
+        same = and_(
+            CT.c.organization_id == self.organization_id,
+            CT.c.mapper == C.c.mapper,
+            CT.c.container_key == C.c.container_key,
+        )
+        elsewhere = or_(CT.c.container_key.is_(None), CT.c.dn_key != C.c.dn_key)
+        containers = (
+            select(C.c.dn)
+            .outerjoin(CT, same)
+            .where(C.c.run_id == run_id, C.c.kind != "outside", C.c.dn != "", elsewhere)
+            .distinct()
+        )
+        with self.database.stage() as connection:
+            return (
+                list(connection.scalars(people)),
+                list(connection.scalars(containers)),
+            )
+
     def stating_people(self, mapper: str, container_keys: Iterable[bytes]) -> list[Person]:
         """Return the living who by their own entry are in one of these containers."""
         found: dict[int, Person] = {}

@@ -18,26 +18,26 @@ from syncd.errors import (
     DirectoryUnavailable,
     MappingError,
 )
-from syncd.records import Verdict, Watermark, Whereabouts, batched
+from syncd.records import Verdict, Watermark, batched
 from syncd.sync.collect import MOST_LOCATED
 from syncd.sync.collected import USERS
+from syncd.sync.lookups import Lookups
 from syncd.sync.readings import Page, grounded, hardcoded, unnamed
 from syncd.sync.witness import require_sight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from syncd.records import ListingOutcome, Located, Signals
+    from syncd.records import ListingOutcome, Signals
     from syncd.sync.collect import Collector
     from syncd.sync.evidence import Evidence
     from syncd.sync.ports import Changes, Listing
     from syncd.sync.run import SyncRun
 
+# Newcomers for whose memberships the directory is asked by DN; for more it lists everything.
+MOST_NAMED = 500
 # Entries in quarantine that one run tries again.
 MOST_RETRIED = 500
-
-# Somebody stored: user id, external id, last known DN.
-Person = tuple[int, str, str]
 
 
 class Changed:
@@ -48,11 +48,9 @@ class Changed:
     def __init__(self, around: SyncRun) -> None:
         self._around = around
         self._since: Watermark | None = None
-        self._absent: dict[int, str] = {}
-        # Whoever was looked up; once is enough, whatever came of it.
-        self._asked: set[int] = set()
-        # What was last said of somebody who could not be looked up.
-        self._unreadable = ""
+        self._lookups = Lookups(around)
+        # By mapper, the DNs for whose memberships the directory was asked.
+        self._named: dict[str, set[str]] = {}
 
     def require(self, name: str | None) -> None:
         """Make sure that changes can be told at all.
@@ -107,14 +105,14 @@ class Changed:
         self._retry(collector, evidence)
         if outcome.verdict is Verdict.COMPLETE:
             self._candidates(collector, changes.signals(USERS))
-        self._follow(collector)
+        self._follow(collector, evidence)
         if outcome.verdict is Verdict.COMPLETE:
             require_sight(
                 around.directory,
                 around.store,
                 collector.run_id,
                 collector.read_ids.keys(),
-                self._absent.keys(),
+                self._lookups.absent.keys(),
             )
         self._refuse_twins(collector)
         if collector.collected.unnamed:
@@ -125,7 +123,7 @@ class Changed:
             return None
         collector.protect()
         if around.deletion_policy != "keep":
-            evidence.absent = collector.absent(self._absent)
+            evidence.absent = collector.absent(self._lookups.absent)
         for mapper, keys in gone.items():
             if keys:
                 around.store.stage_absent_containers(collector.run_id, mapper, keys)
@@ -224,7 +222,7 @@ class Changed:
                 if all(each.source != source for each in outcomes):
                     outcomes.append(replace(outcome, source=source))
         were = around.store.stating_people(mapper, [*(key for key, _ in changed), *gone])
-        self._settle(collector, self._unread(collector, were))
+        self._lookups.settle(collector, were)
 
     def _trust_roles(self, collector: Collector) -> None:
         """Read the roles that name somebody new or moved: what is stored of them may be old."""
@@ -243,6 +241,32 @@ class Changed:
                 )
             self._changed(collector, Page(raws, mapper), mapper, keep=False)
 
+    def _ask_for_roles(self, collector: Collector, evidence: Evidence) -> None:
+        """Read the roles that name whoever came or moved, as the directory has them now.
+
+        The directory writes the new DN of a moved member into the role without a word, and the
+        store never knew the old one of somebody who lived elsewhere.
+        """
+        around = self._around
+        people, containers = around.store.arrivals(collector.run_id)
+        for mapper, mapping in around.containers.items():
+            if not mapping.names_dns:
+                continue
+            arrived = set(people)
+            if mapping.nested or mapping.hierarchy:
+                arrived.update(containers)
+            asked = self._named.setdefault(mapper, set())
+            if not (wanted := sorted(arrived - asked)):
+                continue
+            asked.update(wanted)
+            if len(wanted) > MOST_NAMED:
+                listing = around.directory.containers(mapper)
+            else:
+                listing = around.directory.naming(mapper, wanted)
+            outcome = self._changed(collector, listing, mapper, keep=False)
+            if outcome.verdict is not Verdict.COMPLETE:
+                evidence.held.append(f"{mapper}: {outcome.because}")
+
     # --- people ---------------------------------------------------------------------------
 
     def _candidates(self, collector: Collector, signals: Signals) -> None:
@@ -254,15 +278,15 @@ class Changed:
                 signals.present | collector.read_ids.keys() | collector.bad_ids, MOST_LOCATED + 1
             )
             people |= {each[0]: each for each in missing}
-        self._settle(collector, self._unread(collector, people.values()))
-        undone = self._unread(collector, store.left_undone(MOST_LOCATED + 1))
+        self._lookups.settle(collector, people.values())
+        undone = self._lookups.unread(collector, store.left_undone(MOST_LOCATED + 1))
         if len(undone) > MOST_LOCATED:
             raise ChangesUnavailable(
                 "too_much_undone", "the last run left more people undone than can be looked up"
             )
-        self._settle(collector, undone)
+        self._lookups.settle(collector, undone)
 
-    def _follow(self, collector: Collector) -> None:
+    def _follow(self, collector: Collector, evidence: Evidence) -> None:
         """Read whom and what that bears on which was read, until that is nothing new.
 
         Whoever stands in the way of a name, lived where somebody else lives now, or would lose a
@@ -272,16 +296,17 @@ class Changed:
         far = 0
         while far < (far := self._progress(collector)):
             alike = store.quarantined_alike(run_id, USERS)
-            self._read_people(collector, [(entry, dn) for _, entry, dn, _ in alike])
-            self._settle(collector, self._unread(collector, store.name_holders(run_id)))
-            self._settle(collector, self._unread(collector, store.place_holders(run_id)))
-            losing = store.losing_people(run_id, MOST_LOCATED + len(self._asked) + 1)
-            self._settle(collector, self._unread(collector, losing))
+            self._lookups.read(collector, [(entry, dn) for _, entry, dn, _ in alike])
+            self._lookups.settle(collector, store.name_holders(run_id))
+            self._lookups.settle(collector, store.place_holders(run_id))
+            losing = store.losing_people(run_id, MOST_LOCATED + len(self._lookups.asked) + 1)
+            self._lookups.settle(collector, losing)
             self._trust_roles(collector)
+            self._ask_for_roles(collector, evidence)
 
     def _progress(self, collector: Collector) -> int:
         roles = sum(len(collector.containers.found(name)) for name in self._around.containers)
-        return len(collector.collected.looked_at) + len(self._asked) + roles
+        return len(collector.collected.looked_at) + len(self._lookups.asked) + roles
 
     def _refuse_twins(self, collector: Collector) -> None:
         """Leave out who has the id of somebody else: his entry is still where it was."""
@@ -289,7 +314,7 @@ class Changed:
         twins: list[int] = []
         for part in batched(store.moved_people(collector.run_id), MOST_RETRIED):
             expected = {external_id: (user_id, key) for user_id, external_id, _, key in part}
-            for raw in self._people([dn for _, _, dn, _ in part], set()):
+            for raw in self._lookups.by_dn([dn for _, _, dn, _ in part], set()):
                 try:
                     entry = around.decode(raw)
                 except MappingError:
@@ -303,84 +328,6 @@ class Changed:
                 store.unstage(collector.run_id, twins, "duplicate_id")
             )
 
-    def _people(self, dns: Sequence[str], refused: set[str]) -> list[bytes]:
-        """Read people by DN; those that the directory does not let be read are ``refused``."""
-        read = self._around.directory.read_people
-        try:
-            return list(read(dns))
-        except DirectoryUnavailable:
-            raise
-        except DirectoryError:
-            if len(dns) == 1:
-                refused.add(dns[0])
-                return []
-            return [raw for dn in dns for raw in self._people([dn], refused)]
-
-    def _unread(self, collector: Collector, people: Iterable[Person]) -> list[Person]:
-        """Return those of these people who were neither read nor found to be absent so far."""
-        return [
-            each
-            for each in people
-            if each[0] not in self._asked
-            and each[1] not in collector.read_ids
-            and each[1] not in collector.bad_ids
-        ]
-
-    def _settle(self, collector: Collector, people: Sequence[Person]) -> None:
-        """Look people up of whom nothing will be told again.
-
-        Raises:
-            ChangesUnavailable: They are too many, or the directory said nothing clear of one.
-
-        """
-        if len(people) > MOST_LOCATED:
-            raise ChangesUnavailable(
-                "too_many_absent",
-                f"{len(people)} people are said to have left, or to have left a role",
-            )
-        unsettled = len(people) - self._look(collector, people)
-        if unsettled:
-            raise ChangesUnavailable(
-                "unreadable",
-                f"{unsettled} people who changed or left could not be looked up: "
-                f"{self._unreadable}",
-            )
-
-    def _look(self, collector: Collector, people: Sequence[Person]) -> int:
-        """Look people up by id: read those who are there, note those who are not."""
-        if not people:
-            return 0
-        self._asked.update(user_id for user_id, _, _ in people)
-        located: Mapping[str, Located] = self._around.directory.locate(
-            [(external_id, dn) for _, external_id, dn in people]
-        )
-        raws: list[bytes] = []
-        settled = 0
-        for user_id, external_id, _ in people:
-            found = located[external_id]
-            if found.whereabouts is Whereabouts.PRESENT and found.entry is not None:
-                raws.append(found.entry)
-                settled += 1
-            elif found.whereabouts not in {Whereabouts.PRESENT, Whereabouts.UNREADABLE}:
-                self._absent[user_id] = f"{found.whereabouts.value}: {found.detail}"
-                settled += 1
-            else:
-                self._unreadable = found.detail
-        if raws:
-            collector.people(Page(raws), self._around.users, alone=True)
-        return settled
-
-    def _read_people(self, collector: Collector, entries: Sequence[tuple[str, str]]) -> None:
-        """Read the (entry, DN) of people in quarantine again."""
-        # Without a DN nobody can be looked at: a full sync settles that.
-        looked_at = collector.collected.looked_at
-        named = [each for each in entries if each[1] and (USERS, each[0]) not in looked_at]
-        if named:
-            refused: set[str] = set()
-            raws = self._people([dn for _, dn in named], refused)
-            collector.people(Page(raws), self._around.users, alone=True)
-            looked_at |= {(USERS, entry) for entry, dn in named if dn not in refused}
-
     def _retry(self, collector: Collector, evidence: Evidence) -> None:
         """Read the entries in quarantine again that are due."""
         around = self._around
@@ -389,7 +336,7 @@ class Changed:
             named.setdefault(source, []).append((entry, dn))
         for source, entries in named.items():
             if source == USERS:
-                self._read_people(collector, entries)
+                self._lookups.read(collector, entries)
                 continue
             if source in around.containers:
                 before = set(collector.containers.found(source))

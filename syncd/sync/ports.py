@@ -99,6 +99,9 @@ class Directory(Protocol):
     def read_containers(self, mapper: str, dns: Sequence[str]) -> list[bytes]:
         """Read named containers as a listing would."""
 
+    def naming(self, mapper: str, dns: Sequence[str]) -> Listing:
+        """List the containers of a mapper whose members' attribute names one of these DNs."""
+
     def read_outside(self, mapper: str, dns: Sequence[str]) -> list[bytes]:
         """Read those of these entries that are containers, wherever they lie."""
 
@@ -135,6 +138,10 @@ class ContainerMapping(Protocol):
     @property
     def hierarchy(self) -> bool:
         """Whether member containers become child groups."""
+
+    @property
+    def names_dns(self) -> bool:
+        """Whether its entries name their members by DN."""
 
     @property
     def drops(self) -> bool:
@@ -359,6 +366,7 @@ class Store(Protocol):
     def left_undone(self, most: int) -> list[tuple[int, str, str]]: ...
     def name_holders(self, run_id: int) -> list[tuple[int, str, str]]: ...
     def naming_containers(self, run_id: int) -> list[tuple[str, bytes, str]]: ...
+    def arrivals(self, run_id: int) -> tuple[list[str], list[str]]: ...
     def losing_people(self, run_id: int, most: int) -> list[tuple[int, str, str]]: ...
     def place_holders(self, run_id: int) -> list[tuple[int, str, str]]: ...
     def moved_people(self, run_id: int) -> list[tuple[int, str, str, bytes]]: ...

@@ -295,3 +295,25 @@ def test_one_entry_that_cannot_be_read_again_stops_no_sync(quick_world: MakeQuic
     # The users listing has a reference in it, so it holds what it cannot prove.
     assert _changed(world, code=4)["users"]["created"] == 1
     assert "twin" in world.users()
+
+
+@EITHER
+@ON_SQLITE
+@pytest.mark.rule("2.6.10", server="openldap")
+def test_somebody_who_came_from_elsewhere_has_the_roles_he_was_given_there(
+    quick_world: MakeQuickWorld, kind: str
+) -> None:
+    """The directory wrote his new DN into the role, and told of a new person alone."""
+    east = "ou=east," + SUFFIX
+    unit = f"dn: {east}\nobjectClass: organizationalUnit\nou: east\n\n"
+    elsewhere = person("e0").replace(f",{PEOPLE}", f",{east}")
+    world = _world(
+        quick_world,
+        kind,
+        people(3) + unit + elsewhere + role("staff", f"uid=e0,{east}", "u00000"),
+        overlays=("refint",),
+    )
+    world.slapd.rename(f"uid=e0,{east}", "uid=e0", superior=PEOPLE)
+    report = _changed(world)
+    assert report["memberships"]["added"] == 1
+    assert world.roles_of("e0") == STAFF
