@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from syncd.errors import DirectoryError, SearchRejected
+from syncd.errors import DecodeError, DirectoryError, SearchRejected
 from syncd.ldap import dn, filters, results
+from syncd.ldap.ber import entry_dn
 from syncd.ldap.lookup import people_contexts
 from syncd.ldap.search import SearchRequest
 from syncd.ldap.vendors import vendor_of
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from syncd.ldap.listings import ContainerSearch
 
 DNS_PER_SEARCH: Final = 100
+# Beyond that many DNs in one naming context it is listed instead: members that are nobody's may be
+# thousands, and the containers among them are told by their classes.
+MOST_NAMED: Final = 500
 # What names an entry that this server does not have, or none at all: members' values are anything.
 NOT_HERE: Final = frozenset({results.NO_SUCH_OBJECT, results.REFERRAL, results.INVALID_DN_SYNTAX})
 
@@ -69,12 +73,37 @@ def read_outside(
         if context is None or attribute is None:
             alone += names
             continue
-        for some in batched(names, DNS_PER_SEARCH):
+        there = names if len(names) <= MOST_NAMED else _there(connection, search, context, names)
+        for some in batched(there, DNS_PER_SEARCH):
             named = filters.or_(*(filters.equal(attribute, name) for name in some))
             found += _read(connection, search, context, Scope.SUBTREE, named)
     for name in alone:
         found += _read(connection, search, name, Scope.BASE, "")
     return found
+
+
+def _there(
+    connection: Connection, search: ContainerSearch, context: str, names: Iterable[str]
+) -> list[str]:
+    """Return those of these DNs that containers of this kind have."""
+    wanted = {dn.dn_key(name): name for name in names}
+    request = SearchRequest(
+        base_dn=context,
+        scope=Scope.SUBTREE,
+        filter=search.class_filter or search.filter,
+        attributes=("1.1",),
+        page_size=search.page_size,
+    )
+    there: list[str] = []
+    for raw in connection.read(request):
+        try:
+            key = dn.dn_key(entry_dn(raw))
+        except (ValueError, DecodeError):
+            # A DN that cannot be read is none of those asked for.
+            continue
+        if key in wanted:
+            there.append(wanted[key])
+    return there
 
 
 def _read(

@@ -72,9 +72,11 @@ def source(request: pytest.FixtureRequest) -> Iterator[LdapSource]:
 
 @pytest.mark.rule("2.10.3", server="openldap")
 @pytest.mark.rule("2.10.3", server="389ds")
-def test_roles_are_found_wherever_they_lie(source: LdapSource) -> None:
+@pytest.mark.parametrize("more", [0, 600], ids=["few", "many"])
+def test_roles_are_found_wherever_they_lie(source: LdapSource, more: int) -> None:
     """Of all names those of roles come back, found from an index, and nobody else's."""
-    found = source.read_outside("import roles", NAMED)
+    others = [f"uid=nobody-{number},{PEOPLE}" for number in range(more)]
+    found = source.read_outside("import roles", [*NAMED, *others])
 
     assert sorted(decode_entry(raw).values("cn")[0] for raw in found) == [b"far, away", b"near"]
 
