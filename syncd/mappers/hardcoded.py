@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syncd.mappers.attributes import ManySource, Source
-from syncd.mappers.groups import groups_of_path
+from syncd.mappers.groups import configured_group, groups_of_path
 from syncd.mappers.options import HardcodedRoleOptions
 from syncd.naming import group_names
 from syncd.records import ContainerRecord, MemberOf, key_of
@@ -58,18 +58,4 @@ def hardcoded_group(options: HardcodedGroupOptions) -> tuple[ContainerRecord, ..
     """Return the group that everybody is in, after those of its path, outermost first."""
     *above, name = group_names(options.group)
     path = groups_of_path(options.name, above)
-    key = hardcoded_key(options.name)
-    own = ContainerRecord(
-        mapper=options.name,
-        container_key=key,
-        external_id=key.hex(),
-        dn="",
-        dn_key=key,
-        name=name,
-        target=name,
-        members=(),
-        whole=True,
-        kind="group",
-        parents=(path[-1].container_key,) if path else (),
-    )
-    return (*path, own)
+    return (*path, configured_group(options.name, hardcoded_key(options.name), name, path))
