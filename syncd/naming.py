@@ -14,13 +14,24 @@ cannot be counted (references back, looking ahead, flags) is refused too.
 from __future__ import annotations
 
 import re
+import unicodedata
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from syncd.records import fold
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+PRECONFIGURED_ROLES = (
+    "Owner",
+    "Admin",
+    "Support agent",
+    "Data protection officer",
+    "Accountant",
+    "User",
+)
 NAME_LIMIT = 255
 PATTERN_LIMIT = 255
 WAYS = 256**3
@@ -242,3 +253,16 @@ def _parts(role: str, pattern: re.Pattern[str]) -> list[str | tuple[int | str]]:
 
 def _at(position: int, reason: str) -> str:
     return f"at character {position + 1}: {reason}"
+
+
+def is_preconfigured_role(name: str) -> bool:
+    """Tell whether ``name`` reads like one of the preconfigured roles.
+
+    Spaces are squeezed and invisible format characters dropped first, so that no look-alike of
+    the reserved names passes.
+    """
+    visible = "".join(sign for sign in name if unicodedata.category(sign) != "Cf")
+    return fold(" ".join(visible.split())) in _RESERVED
+
+
+_RESERVED = frozenset(fold(name) for name in PRECONFIGURED_ROLES)

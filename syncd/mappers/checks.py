@@ -23,7 +23,6 @@ from syncd.mappers.options import (
     RetrieveStrategy,
     RoleImportOptions,
     UserAttributeOptions,
-    is_preconfigured_role,
     property_of,
 )
 from syncd.mappers.values import NAME_LIMIT, TEXT_LIMIT, has_control
@@ -127,7 +126,7 @@ def _role_name(key: str, name: str) -> Iterator[tuple[str, str]]:
 
 def _hardcoded_role(options: HardcodedRoleOptions) -> Iterator[tuple[str, str]]:
     yield from _role_name("role", options.role)
-    if is_preconfigured_role(options.role) and not options.may_grant_privileged:
+    if naming.is_preconfigured_role(options.role) and not options.may_grant_privileged:
         said = f"{options.role!r} is a preconfigured role; set may_grant_privileged: true if"
         yield "role", f"{said} everybody of the directory is to hold it, or name another role"
 

@@ -145,6 +145,15 @@ class ContainerMapping:
             kind=self.kind, target=self._target(name), attributes=self._own_attributes(entry)
         )
 
+    def target_of(self, name: str) -> str:
+        """Return what a name in the directory stands for here.
+
+        Raises:
+            MappingError: It may stand for nothing.
+
+        """
+        return self._target(name)
+
     def outside(self, entry: Entry) -> ContainerRecord:
         """Return the container that an entry outside of the base is: it hands its members on.
 

@@ -7,25 +7,14 @@ each other, is found by ``checks.contradictions``.
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from syncd.mappers.account_options import AccountStateOptions
-from syncd.records import fold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-PRECONFIGURED_ROLES = (
-    "Owner",
-    "Admin",
-    "Support agent",
-    "Data protection officer",
-    "Accountant",
-    "User",
-)
 
 # Every spelling under which a property of a person may be named as ``user_attribute``.
 PROPERTIES: Mapping[str, str] = {
@@ -257,16 +246,6 @@ def property_of(user_attribute: str) -> str | None:
     return PROPERTIES.get(user_attribute.lower())
 
 
-def is_preconfigured_role(name: str) -> bool:
-    """Tell whether ``name`` reads like one of the preconfigured roles.
-
-    Spaces are squeezed and invisible format characters dropped first, so that no look-alike of
-    the reserved names passes.
-    """
-    visible = "".join(c for c in name if unicodedata.category(c) != "Cf")
-    return fold(" ".join(visible.split())) in _RESERVED
-
-
 def predefined(
     *,
     username_attribute: str,
@@ -289,6 +268,3 @@ def predefined(
         UserAttributeOptions(name=name, user_attribute=target, ldap_attribute=attribute)
         for name, target, attribute in table
     )
-
-
-_RESERVED = frozenset(fold(name) for name in PRECONFIGURED_ROLES)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from syncd.errors import MappingError
 from syncd.mappers.checks import refuse_contradictions
 from syncd.mappers.containers import ContainerMapping, name_reader
-from syncd.mappers.options import is_preconfigured_role
 from syncd.mappers.reasons import Reason
 from syncd.mappers.values import NAME_LIMIT, has_control
-from syncd.naming import compile_pattern
+from syncd.naming import compile_pattern, is_preconfigured_role
 from syncd.records import fold
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
+from syncd import naming
 from syncd.settings.account_state import AccountState
 from syncd.settings.conflict import Conflict, conflict
 from syncd.settings.groups import GroupImport, GroupName
-from syncd.settings.roles import RoleImport, is_preconfigured_role
+from syncd.settings.roles import RoleImport
 from syncd.settings.values import AnyText, Flag, Section, Text
 
 RESERVED_NAMES = ("manual", "default", "import roles")
@@ -102,7 +103,7 @@ class HardcodedRoleMapper(MapperSettings):
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield what contradicts itself."""
-        if is_preconfigured_role(self.role) and not self.may_grant_privileged:
+        if naming.is_preconfigured_role(self.role) and not self.may_grant_privileged:
             yield conflict(
                 "role",
                 "may_grant_privileged",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -16,30 +15,7 @@ from syncd.settings.conflict import Conflict, conflict
 from syncd.settings.filters import Filter
 from syncd.settings.values import AnyText, CommaList, Flag, Kind, Section, Text, spelled
 
-PRECONFIGURED_ROLES = (
-    "Owner",
-    "Admin",
-    "Support agent",
-    "Data protection officer",
-    "Accountant",
-    "User",
-)
-
 _STRATEGIES = shared.strategies_of("roles")
-
-
-def is_preconfigured_role(name: str) -> bool:
-    """Tell whether a name reads like one of the preconfigured roles, invisible signs dropped."""
-    return role_key(name) in _RESERVED
-
-
-def role_key(name: str) -> str:
-    """Return the text by which role names are compared."""
-    visible = "".join(sign for sign in name if unicodedata.category(sign) != "Cf")
-    return unicodedata.normalize("NFC", " ".join(visible.split())).casefold()
-
-
-_RESERVED = frozenset(role_key(name) for name in PRECONFIGURED_ROLES)
 
 
 class NamePattern(Section):
@@ -156,7 +132,7 @@ class RoleImport(Section):
     may_grant_privileged: Flag = Field(
         default=False,
         description="Allow `name_map` and `name_patterns` to reach the preconfigured roles "
-        f"({', '.join(PRECONFIGURED_ROLES)}).",
+        f"({', '.join(naming.PRECONFIGURED_ROLES)}).",
     )
 
     @model_validator(mode="before")
@@ -178,7 +154,7 @@ class RoleImport(Section):
         if self.may_grant_privileged:
             return
         for source, role in self.name_map.items():
-            if is_preconfigured_role(role):
+            if naming.is_preconfigured_role(role):
                 yield conflict(
                     "name_map",
                     "may_grant_privileged",
@@ -187,7 +163,7 @@ class RoleImport(Section):
                 )
         for index, pattern in enumerate(self.name_patterns):
             always = naming.fixed_name(pattern.match, pattern.role)
-            if always is not None and is_preconfigured_role(always):
+            if always is not None and naming.is_preconfigured_role(always):
                 yield conflict(
                     f"name_patterns.{index}.role",
                     "may_grant_privileged",

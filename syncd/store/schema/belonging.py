@@ -16,15 +16,21 @@ from sqlalchemy import (
     text,
 )
 
+from syncd import naming
 from syncd.store.schema.columns import metadata
 
-PRECONFIGURED_ROLES = (
-    (1, "Owner", "Views and edits every section and may delete the organization."),
-    (2, "Admin", "Views and edits what the organization needs day to day."),
-    (3, "Support agent", "Views users, groups, address books and clients."),
-    (4, "Data protection officer", "Views nearly everything, edits nothing."),
-    (5, "Accountant", "Views the organization, its license and invoices."),
-    (6, "User", "Everyone's default role."),
+_SAID = (
+    "Views and edits every section and may delete the organization.",
+    "Views and edits what the organization needs day to day.",
+    "Views users, groups, address books and clients.",
+    "Views nearly everything, edits nothing.",
+    "Views the organization, its license and invoices.",
+    "Everyone's default role.",
+)
+# Their ids, names and descriptions.
+PRECONFIGURED_ROLES = tuple(
+    (number, name, said)
+    for number, (name, said) in enumerate(zip(naming.PRECONFIGURED_ROLES, _SAID, strict=True), 1)
 )
 # Ids below this are the product's own.
 FIRST_FREE_ROLE_ID = 100

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from syncd import naming
 from syncd.mappers.checks import contradictions
 from syncd.mappers.options import (
     RetrieveStrategy,
     RoleImportOptions,
     UserAttributeOptions,
     from_keys,
-    is_preconfigured_role,
     predefined,
 )
 from tests.unit.mappers.directory import users
@@ -194,4 +194,4 @@ def test_keys_of_no_mapping_are_left_out() -> None:
 )
 def test_look_alikes_of_preconfigured_roles(name: str, reserved: bool) -> None:  # noqa: FBT001
     """Letter case, spaces and invisible characters do not make another name."""
-    assert is_preconfigured_role(name) is reserved
+    assert naming.is_preconfigured_role(name) is reserved

@@ -9,7 +9,6 @@ from syncd.ldap.vendors import VENDORS
 from syncd.mappers import options
 from syncd.mappers.account_options import AccountStateOptions
 from syncd.settings import MAPPER_MODELS, PREDEFINED_NAMES, VENDOR_DEFAULTS, RoleImport
-from syncd.settings.roles import PRECONFIGURED_ROLES, is_preconfigured_role
 from syncd.settings.vendors import IN_CHAIN_VENDORS
 
 if TYPE_CHECKING:
@@ -62,13 +61,6 @@ def test_the_predefined_mappers_are_those_of_the_mappers() -> None:
     """The names that can be switched off are the names that are there."""
     named = [mapper.name for mapper in options.predefined(username_attribute="uid")]
     assert list(PREDEFINED_NAMES) == named
-
-
-def test_the_preconfigured_roles_are_those_of_the_mappers() -> None:
-    """Both rooms reserve the same names, look-alikes included."""
-    assert PRECONFIGURED_ROLES == options.PRECONFIGURED_ROLES
-    for name in ("owner", " Support  agent", "Ad\u200bmin", "Owners", "Üser"):
-        assert is_preconfigured_role(name) == options.is_preconfigured_role(name)
 
 
 def test_the_vendors_are_those_of_the_directory_room() -> None:
