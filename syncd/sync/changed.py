@@ -171,7 +171,7 @@ class Changed:
             return collector.containers.changed(
                 listing, around.containers[mapper], mapper, around.directory, keep=keep
             )
-        except DirectoryUnavailable:
+        except (ChangesUnavailable, DirectoryUnavailable):
             raise
         except DirectoryError as error:
             raise ChangesUnavailable(
