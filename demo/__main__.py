@@ -29,6 +29,7 @@ ldap:
     roles_dn: {roles}
 mappers:
   - {{name: job title, type: user-attribute, user_attribute: title, ldap_attribute: title}}
+  - {{name: teams, type: group, groups_dn: "{groups}", nested_membership: expand}}
 """
 # A code of the contract: done, and entries wait in quarantine.
 QUARANTINE = 5
@@ -51,6 +52,7 @@ def configure(folder: Path, directory: company.Company) -> Path:
             reader=company.READER,
             people=company.PEOPLE,
             roles=company.ROLES,
+            groups=company.GROUPS,
         ),
         encoding="utf-8",
     )
@@ -61,7 +63,7 @@ def tell(folder: Path, directory: company.Company) -> None:
     """Tell the story."""
     heading("A company and its directory")
     say("""Mühle Instruments keeps its people in an LDAP directory: 24 of them in nested
-        organizational units, with five roles. It runs here, embedded, on a loopback port. This
+        organizational units, with five roles and three teams. It runs here, embedded, on a loopback port. This
         file is all that syncd has to know:""")
     quote(configure(folder, directory))
     syncd = Command(folder)
@@ -77,6 +79,8 @@ def tell(folder: Path, directory: company.Company) -> None:
     syncd("sync", "muehle", exits=(QUARANTINE,))
     syncd("users", "muehle")
     syncd("roles", "muehle")
+    say("Teams contain teams: whoever is in Software is in Engineering, too.")
+    syncd("groups", "muehle")
     say("One entry could not become a person. It waits in quarantine and holds up nobody else:")
     syncd("quarantine", "muehle")
 
@@ -89,7 +93,7 @@ def tell(folder: Path, directory: company.Company) -> None:
     syncd("sync", "muehle", exits=(QUARANTINE,))
 
     heading("Why is that so?")
-    say("Where each field and role of a person comes from, and why somebody cannot sign in:")
+    say("Where each field, role and team of a person comes from, and why somebody cannot sign in:")
     syncd("explain", "muehle", "mbrandt")
     syncd("explain", "muehle", "spetrov")
 

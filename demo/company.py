@@ -19,6 +19,7 @@ LDIF = Path(__file__).with_name("company.ldif")
 SUFFIX = "dc=muehle,dc=example"
 PEOPLE = f"ou=people,{SUFFIX}"
 ROLES = f"ou=roles,{SUFFIX}"
+GROUPS = f"ou=groups,{SUFFIX}"
 SOFTWARE = f"ou=software,ou=engineering,{PEOPLE}"
 WORKSHOP = f"ou=workshop,{PEOPLE}"
 READER = f"cn=reader,{SUFFIX}"

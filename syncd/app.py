@@ -9,9 +9,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-import threading
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from syncd.errors import (
@@ -22,17 +20,15 @@ from syncd.errors import (
     PlanNotApprovable,
     SyncdError,
 )
+from syncd.looking import Looking, now, pending_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from syncd.compose import DirectoryParts
     from syncd.ldap.source import LdapSource
     from syncd.ldap.traffic import Traffic
     from syncd.settings import OrganizationSettings, Settings
     from syncd.store.database import Database
-    from syncd.store.people import People
-    from syncd.store.schedules import Schedules
     from syncd.sync.run import SyncRun
 
     Progress = Callable[[str, int, int | None], None]
@@ -50,17 +46,13 @@ WARM = (
 )
 
 
-class App:
+class App(Looking):
     """What commands can do."""
 
     def __init__(self, settings: Settings, *, log_searches: bool = False) -> None:
-        self.settings = settings
-        self.log_searches = log_searches or settings.daemon.log.searches
-        self._database: Database | None = None
+        super().__init__(settings, log_searches=log_searches)
         # By organization, the newest last.
         self._stages: dict[str, Database] = {}
-        # The daemon asks from several threads.
-        self._opening = threading.Lock()
 
     @classmethod
     def load(
@@ -84,51 +76,7 @@ class App:
             self._database.close()
             self._database = None
 
-    # --- configuration --------------------------------------------------------------------
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is allowed but should be known."""
-        return self.settings.warnings
-
-    def config_show(self) -> dict[str, Any]:
-        """Return the effective settings, secrets masked."""
-        from syncd.settings import masked
-
-        return dict(masked(self.settings))
-
-    @staticmethod
-    def config_schema() -> dict[str, Any]:
-        """Return the JSON Schemas of the daemon's and an organization's file."""
-        from syncd.settings import json_schema
-
-        return dict(json_schema())
-
-    @staticmethod
-    def mappers() -> list[dict[str, Any]]:
-        """Return each mapper type with its options and an example."""
-        from syncd.mappers.catalog import CATALOG
-
-        return [entry.to_json() for entry in CATALOG.values()]
-
-    def check(self, *, connect: bool) -> dict[str, Any]:
-        """Validate what loading could not, and look at the directories if asked to."""
-        from syncd.doctor import check
-
-        return check(self.settings, connect=connect, clock=_now)
-
     # --- the store ------------------------------------------------------------------------
-
-    def database(self) -> Database:
-        """Open the store and make sure that its schema is this program's."""
-        from syncd.store import migrate
-
-        with self._opening:
-            if self._database is None:
-                database = self._open()
-                migrate.require_current(database)
-                self._database = database
-            return self._database
 
     def take_over(self, old: App) -> None:
         """Go on with another app's open store if it is the same; else open this one's."""
@@ -148,23 +96,6 @@ class App:
             importlib.import_module(module)
         if self.settings.daemon.store.url.get_secret_value().startswith("postgresql"):
             importlib.import_module("psycopg")
-
-    def schedules(self) -> Schedules:
-        """Return what is due when, as all replicas share it."""
-        from syncd.store.schedules import Schedules
-
-        return Schedules(self.database())
-
-    def overview(self) -> dict[str, dict[str, Any]]:
-        """Return of each organization what all replicas tell the same."""
-        from syncd.store.overview import overview
-
-        return overview(self.database(), list(self.settings.organizations))
-
-    def _open(self, stage: str = "stage") -> Database:
-        from syncd.store.database import Database
-
-        return Database(self.settings.daemon.store.url.get_secret_value(), stage=stage)
 
     def db_upgrade(self) -> dict[str, Any]:
         """Bring the store's schema up to date."""
@@ -240,7 +171,7 @@ class App:
 
     def approve(self, run: str, progress: Progress | None = None) -> dict[str, Any]:
         """Apply a plan that the guard held."""
-        from syncd.store.people import find_run
+        from syncd.store.run_reads import find_run
         from syncd.store.waiting import end_overdue
         from syncd.sync.approve import approve
 
@@ -260,14 +191,6 @@ class App:
             report = approve(sync, row.id, f"approval by {_operator()}")
             _log_run(report)
             return report
-
-    @staticmethod
-    def _changes(database: Database, run: str, limit: int | None) -> list[dict[str, Any]]:
-        from syncd.store.people import run_changes
-        from syncd.store.runs import run_number
-
-        number = run_number(run)
-        return [] if number is None else run_changes(database, number, limit)
 
     @contextmanager
     def _run(
@@ -299,7 +222,7 @@ class App:
                         containers=parts.container_mappings,
                         decode=decode_entry,
                         dn_key=dn_key,
-                        now=_now,
+                        now=now,
                         run_name=run_name,
                         renamed={
                             mapper.name: mapper.renamed_from
@@ -343,42 +266,12 @@ class App:
                 f"{organization.id} is paused{because}; "
                 f"`syncd resume {organization.id}` lets it go on"
             )
-        pending = _pending(applied, name, provider)
+        pending = pending_change(applied, name, provider)
         if pending:
             raise OrganizationPending(
                 f"{organization.id} is pending: {pending}; set the file back to what is applied, "
                 "or settle it with `syncd provider switch`"
             )
-
-    def _source(self, parts: DirectoryParts) -> LdapSource:
-        from syncd.ldap.source import LdapSource
-
-        return LdapSource(
-            connection=parts.connection,
-            users=parts.users,
-            containers=parts.containers,
-            log_searches=self.log_searches,
-            change_detection=parts.change_detection,
-        )
-
-    def _organization(self, org: str) -> OrganizationSettings:
-        found = self.settings.organizations.get(org)
-        if found is None:
-            known = ", ".join(sorted(self.settings.organizations)) or "none is configured"
-            raise NotFound(f"there is no organization {org}; there are: {known}")
-        return found
-
-    def _parts(self, organization: OrganizationSettings) -> DirectoryParts:
-        from syncd.compose import directory_parts
-
-        return directory_parts(organization)
-
-    def _people(self, org: str) -> People:
-        from syncd.store.people import People
-
-        return People(self.database(), org)
-
-    # --- lists ----------------------------------------------------------------------------
 
     def pause(self, org: str, why: str | None = None) -> dict[str, Any]:
         """Stop an organization's syncs."""
@@ -394,102 +287,6 @@ class App:
         self._organization(org)
         self._people(org).resume()
         return {"organization": org, "paused": False, "because": None}
-
-    def status(self, org: str | None = None) -> list[dict[str, Any]]:
-        """Return each organization's state."""
-        wanted = [self._organization(org)] if org else list(self.settings.organizations.values())
-        found = []
-        for organization in wanted:
-            people = self._people(organization.id)
-            applied = people.organization()
-            name, provider = organization.organization.name, organization.provider
-            paused = None
-            if applied is not None and applied["paused_at"] is not None:
-                paused = applied["paused_because"] or "no reason given"
-            found.append(
-                {
-                    "organization": organization.id,
-                    "name": name,
-                    "provider": provider,
-                    "pending": _pending(applied, name, provider) if applied else None,
-                    "paused": paused,
-                    **people.status(),
-                }
-            )
-        return found
-
-    def users(self, org: str) -> list[dict[str, Any]]:
-        """Return all people, sorted by username."""
-        self._organization(org)
-        return list(self._people(org).users())
-
-    def roles(self, org: str) -> list[dict[str, Any]]:
-        """Return all roles."""
-        self._organization(org)
-        return self._people(org).roles()
-
-    def quarantine(self, org: str) -> list[dict[str, Any]]:
-        """Return the entries that could not be taken."""
-        self._organization(org)
-        return self._people(org).quarantine()
-
-    def runs(self, org: str) -> list[dict[str, Any]]:
-        """Return the newest runs."""
-        self._organization(org)
-        return self._people(org).runs()
-
-    def run(self, run: str, limit: int | None = None) -> dict[str, Any]:
-        """Return a run's report and changes."""
-        from syncd.store.people import find_run, run_shape
-
-        database = self.database()
-        row = find_run(database, run)
-        if row is None:
-            raise NotFound(f"there is no run {run}; `syncd runs ORG` lists them")
-        return {**run_shape(row), "changes": self._changes(database, run, limit)}
-
-    def show(self, org: str, username: str) -> dict[str, Any]:
-        """Return one person."""
-        self._organization(org)
-        user = self._people(org).user(username)
-        if user is None:
-            raise NotFound(
-                f"there is no person {username} in {org}; `syncd explain {org} {username}` says why"
-            )
-        return user
-
-    # --- explaining -----------------------------------------------------------------------
-
-    def explain(
-        self, org: str, username: str, *, role: str | None = None, stored: bool = False
-    ) -> dict[str, Any]:
-        """Say where each field and role of a person comes from, or why he is not there."""
-        from syncd.explain import Explainer
-
-        organization = self._organization(org)
-        people = self._people(org)
-        if organization.provider != "ldap":
-            stored = True
-        if stored:
-            return Explainer(people, None, None).explain(username, role=role)
-        parts = self._parts(organization)
-        with self._source(parts) as directory:
-            return Explainer(people, parts, directory).explain(username, role=role)
-
-    def try_mappers(self, org: str, user: str) -> dict[str, Any]:
-        """Map one person's live entry and show the result."""
-        from syncd.explain import mapped
-        from syncd.ldap.ber import decode_entry
-
-        parts = self._parts(self._organization(org))
-        with self._source(parts) as directory:
-            found = directory.find(user)
-        if not found:
-            raise NotFound(
-                f"the users listing of {org} has nobody with the username {user}; "
-                f"`syncd explain {org} {user}` says why"
-            )
-        return mapped(parts, decode_entry(found[0]))
 
 
 @contextmanager
@@ -517,15 +314,6 @@ def _seldom_collected() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _pending(applied: Mapping[str, Any], name: str, provider: str) -> str | None:
-    """Return what the configuration wants otherwise than it is applied."""
-    if applied["provider"] != provider:
-        return f"the provider is {applied['provider']} and would become {provider}"
-    if applied["name"] != name:
-        return f"the name is {applied['name']} and would become {name}"
-    return None
-
-
 def _log_run(report: Mapping[str, Any]) -> None:
     """Write the one line that says what a run did."""
     from syncd.logging import get_logger
@@ -547,10 +335,6 @@ def _log_run(report: Mapping[str, Any]) -> None:
         peak_rss_bytes=report["peak_rss_bytes"],
         **counts,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _operator() -> str:
@@ -586,11 +370,12 @@ def exit_code(report: Mapping[str, Any]) -> int:
 def _changes_anything(report: Mapping[str, Any]) -> bool:
     users = report["users"]
     kinds = ("created", "updated", "renamed", "missing", "disabled", "enabled", "deleted")
-    memberships, roles = report["memberships"], report["roles"]
+    memberships = report["memberships"]
+    targets = [*report["roles"].values(), *report["groups"].values()]
     return bool(
         any(users[kind] for kind in kinds)
         or memberships["added"]
         or memberships["removed"]
-        or roles["created"]
-        or roles["deleted"]
+        or any(targets)
+        or report.get("changes")
     )

@@ -65,6 +65,9 @@ class Application(Protocol):
     def roles(self, org: str) -> list[Document]:
         """Return the roles."""
 
+    def groups(self, org: str) -> list[Document]:
+        """Return the groups."""
+
     def quarantine(self, org: str) -> list[Document]:
         """Return the entries that could not be taken."""
 
@@ -78,9 +81,15 @@ class Application(Protocol):
         """Return one person."""
 
     def explain(
-        self, org: str, username: str, *, role: str | None = None, stored: bool = False
+        self,
+        org: str,
+        username: str,
+        *,
+        role: str | None = None,
+        group: str | None = None,
+        stored: bool = False,
     ) -> Document:
-        """Return where each value and role of a person comes from, or why he is absent."""
+        """Return where each value, role and group of a person comes from, or why he is absent."""
 
     def try_mappers(self, org: str, user: str) -> Document:
         """Return what the mappers make of one entry."""

@@ -42,4 +42,5 @@ def test_the_demo_tells_its_story_to_the_end(short: Path) -> None:
     assert "Front Desk Phone" in first
     assert "noeberg" in monday
     assert "mbrandt" in monday
+    assert "/Engineering/Software" in monday
     assert list(short.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Where a person's values and roles come from, and why somebody is not there."""
+"""Where a person's values, roles and groups come from, and why somebody is not there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from tests.acceptance.world import ORGANIZATION, role
 from tests.servers.slapd import OPEN_ACCESS, PEOPLE, ROLES, SUFFIX, people, person
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.acceptance.preloaded import MakeQuickWorld, QuickWorld
 
 pytest_plugins = ("tests.acceptance.quick",)
@@ -231,6 +233,8 @@ def test_each_field_and_role_is_told_with_its_source(quick_world: MakeQuickWorld
             "mapper": "import roles",
             "container_dn": f"cn=staff,{ROLES}",
             "member_value": f"uid=ann,{PEOPLE}",
+            "membership": "member",
+            "through": [],
             "run": run,
         }
     ]
@@ -302,3 +306,254 @@ def test_a_renamed_person_is_not_taken_for_the_new_owner_of_his_name(
     answer = explain(world, "ann")
     differs = {each["field"]: each["live"] for each in answer["differs"]}
     assert differs == {"username": "anna", "dn": f"uid=anna,{PEOPLE}"}
+
+
+# --- ways to a role or group ----------------------------------------------------------------
+
+NESTED = {
+    "roles_dn": ROLES,
+    "nested_membership": "expand",
+}
+TEAMS = {
+    "name": "teams",
+    "type": "group",
+    "groups_dn": f"ou=teams,{SUFFIX}",
+    "nested_membership": "expand",
+    "groups_path": "/Directory",
+}
+TEAMS_UNIT = f"dn: ou=teams,{SUFFIX}\nobjectClass: organizationalUnit\nou: teams\n\n"
+
+
+def team(name: str, *members: str, groups: Sequence[str] = ()) -> str:
+    """Return the LDIF record of a group with people and other groups in it."""
+    unit = f"ou=teams,{SUFFIX}"
+    return role(name, *members, *(f"cn={each},{unit}" for each in groups), container=unit)
+
+
+def role_dn(name: str) -> str:
+    """Return the DN of a role's entry."""
+    return f"cn={name},{ROLES}"
+
+
+def test_the_way_through_groups_in_groups_is_told(quick_world: MakeQuickWorld) -> None:
+    """Roles and groups alike: each entry from the one that has the person to the one that gives."""
+    world = quick_world(
+        people(2)
+        + role("inner", "u00000")
+        + role("mid", role_dn("inner"))
+        + role("outer", role_dn("mid"), "u00001")
+        + TEAMS_UNIT
+        + team("all", groups=["dev"])
+        + team("dev", "u00000", groups=["all"])
+    )
+    world.configure(ldap={"import_roles": NESTED}, mappers=[TEAMS])
+    done = world.sync()
+    answer = explain(world, "u00000", "--stored")
+    roles = {each["name"]: each["sources"] for each in answer["roles"]}
+    assert roles["outer"] == [
+        {
+            "mapper": "import roles",
+            "container_dn": role_dn("outer"),
+            "member_value": f"uid=u00000,{PEOPLE}",
+            "membership": "member",
+            "through": [role_dn("inner"), role_dn("mid")],
+            "run": done["run"],
+        }
+    ]
+    groups = {each["path"]: each["sources"][0] for each in answer["groups"]}
+    # A circle: the one of the two edges that could be had makes the hierarchy.
+    below = {"/Directory/all", "/Directory/all/dev"}, {"/Directory/dev", "/Directory/dev/all"}
+    assert set(groups) in below
+    (whole,) = [each for path, each in groups.items() if path.endswith("/all")]
+    assert whole["through"] == [f"cn=dev,ou=teams,{SUFFIX}"]
+    assert answer["user"]["groups"] == [
+        {"name": each["name"], "path": each["path"], "sources": ["teams"]}
+        for each in answer["groups"]
+    ]
+    text = told(world, "u00000", "--stored", "--role", "outer")
+    assert (
+        f"because {role_dn('inner')} has the member uid=u00000,{PEOPLE}, which is in"
+        f" {role_dn('mid')}, which is in {role_dn('outer')}" in text
+    )
+    assert "given by mapper teams" in told(world, "u00000", "--stored", "--group", "dev")
+    # The circle is told with the run, to people and to programs.
+    assert [each["kind"] for each in done["remarks"]] == ["cycle"]
+    shown = " ".join(world.syncd("runs", "show", done["run"], code=0).out.split())
+    assert "it cannot be a child of" in shown
+    listed = {each["path"]: each for each in world.json("groups", ORGANIZATION)}
+    assert listed["/Directory"]["mapper"] == "teams"
+    assert listed["/Directory"]["dn"] is None
+    assert {listed[path]["members"] for path in groups} == {1}
+    assert "Directory" in world.syncd("groups", ORGANIZATION, code=0).out
+
+
+@ON_SQLITE
+def test_every_source_of_a_role_is_told(quick_world: MakeQuickWorld) -> None:
+    """Two mappers, a hardcoded one and a hand give one role: four reasons, each its own."""
+    other = f"ou=policies,{SUFFIX}"
+    world = quick_world(person("ann") + role("staff", "ann") + role("all", "ann", container=other))
+    world.configure(
+        mappers=[
+            {"name": "second", "type": "role", "roles_dn": other, "name_map": {"all": "staff"}},
+            {"name": "everybody", "type": "hardcoded-role", "role": "staff"},
+        ]
+    )
+    world.sync()
+    world.grant_by_hand("ann", "staff")
+    sources = explain(world, "ann", "--role", "staff")["role"]["sources"]
+    assert [(each["mapper"], each["container_dn"], each["membership"]) for each in sources] == [
+        ("everybody", None, "everyone"),
+        ("import roles", role_dn("staff"), "member"),
+        ("manual", None, None),
+        ("second", f"cn=all,{other}", "member"),
+    ]
+    text = told(world, "ann", "--role", "staff")
+    assert "which gives it to everybody" in text
+    assert "given by hand" in text
+    assert f"because cn=all,{other} has the member" in text
+
+
+def lacks(world: QuickWorld, name: str, *more: str, kind: str = "role") -> dict[str, Any]:
+    """Ask why ann lacks a role or group, and check that people are told the same."""
+    answer: dict[str, Any] = explain(world, "ann", f"--{kind}", name, *more)[kind]
+    assert not answer["held"]
+    text = told(world, "ann", f"--{kind}", name, *more)
+    assert " ".join(answer["detail"].split()) in text
+    assert (answer["next"] or "")[1:] in text
+    return answer
+
+
+@ON_SQLITE
+def test_a_lacked_role_is_told_with_reason_and_next_step(quick_world: MakeQuickWorld) -> None:
+    """In no entry that gives it, in one called otherwise, in one not counted; no such role."""
+    world = quick_world(
+        person("ann")
+        + person("bob")
+        + role("staff", "bob")
+        + role("crew", "ann")
+        + role("guests", "ann")
+        + role("boss", role_dn("guests"))
+        + role("kitchen", "bob")
+    )
+    world.configure(
+        ldap={
+            "import_roles": {
+                "roles_dn": ROLES,
+                "name_map": {"crew": "Sailors", "staff": "Support", "boss": "Chiefs"},
+            }
+        }
+    )
+    world.sync()
+    reasons = {
+        "support": "not_a_member",
+        "crew": "named_otherwise",
+        "Chiefs": "not_nested",
+        "pilots": "unknown_role",
+        "Admin": "no_container",
+    }
+    answers = {name: lacks(world, name) for name in reasons}
+    assert {name: answer["reason"] for name, answer in answers.items()} == reasons
+    assert role_dn("staff") in answers["support"]["detail"]
+    assert [each["container_dn"] for each in answers["support"]["containers"]] == [role_dn("staff")]
+    assert "the role Sailors" in answers["crew"]["detail"]
+    assert f"{role_dn('guests')}, which is in {role_dn('boss')}" in answers["Chiefs"]["detail"]
+    assert "nested_membership: expand" in answers["Chiefs"]["next"]
+    assert "may_grant_privileged" in answers["Admin"]["next"]
+    assert all(answer["notes"] == [] for answer in answers.values())
+    assert lacks(world, "support", "--stored")["reason"] == "not_a_member"
+    # By now the configuration says otherwise.
+    world.configure(ldap={"import_roles": NESTED | {"name_map": {"boss": "Chiefs"}}})
+    assert lacks(world, "Chiefs")["reason"] == "not_synced"
+    world.configure(
+        ldap={"import_roles": {"roles_dn": ROLES, "unknown_roles": "ignore"}},
+        mappers=[{"name": "everybody", "type": "hardcoded-role", "role": "Everyone"}],
+    )
+    assert lacks(world, "everyone")["reason"] == "not_synced"
+    assert lacks(world, "kitchen", "--stored")["reason"] == "not_a_member"
+
+
+@ON_SQLITE
+def test_a_role_that_its_mapper_passes_over_is_told(quick_world: MakeQuickWorld) -> None:
+    """The entry has her, but its name is no role here and the mapper makes none."""
+    world = quick_world(person("ann") + role("crew", "ann") + role("staff"))
+    world.configure(
+        ldap={
+            "import_roles": {
+                "roles_dn": ROLES,
+                "unknown_roles": "ignore",
+                "role_prefix": "ldap ",
+            }
+        }
+    )
+    done = world.sync()
+    assert [each["kind"] for each in done["remarks"]] == ["unknown_role", "unknown_role"]
+    answer = lacks(world, "LDAP crew")
+    assert answer["reason"] == "ignored"
+    assert f"a member of {role_dn('crew')}" in answer["detail"]
+    assert "unknown_roles: create" in answer["next"]
+    assert "the directory has" in lacks(world, "ldap staff")["detail"]
+    assert lacks(world, "crew")["reason"] == "unknown_role"
+    world.configure(ldap={"import_roles": {"roles_dn": ROLES, "role_prefix": "ldap "}})
+    assert lacks(world, "ldap crew", "--stored")["reason"] == "not_synced"
+
+
+def test_a_role_that_a_plan_holds_back_is_told(quick_world: MakeQuickWorld) -> None:
+    """The plan that waits would give it; who is disabled, and what was not read, is a note."""
+    world = quick_world(people(3) + person("ann") + role("staff", "u00000") + role("other"))
+    world.sync()
+    world.configure(limits={"minimum_population": 1, "grant": {"count": 0}})
+    world.slapd.modify(role_dn("staff"), {"member": [f"uid=ann,{PEOPLE}", f"uid=u00000,{PEOPLE}"]})
+    run = world.sync(code=3)["run"]
+    answer = lacks(world, "staff")
+    assert (answer["reason"], answer["run"]) == ("held_by_plan", run)
+    assert f"syncd approve {run}" in answer["next"]
+    world.json("approve", run)
+    assert explain(world, "ann", "--role", "staff")["role"]["held"]
+
+
+@ON_SQLITE
+def test_what_may_be_otherwise_is_told_beside_the_reason(quick_world: MakeQuickWorld) -> None:
+    """A role's entry that cannot be taken any more, and a listing that was cut short."""
+    world = quick_world(person("ann") + role("staff") + role("Owner"))
+    done = world.sync(code=5)
+    assert done["users"]["quarantined"] == 1
+    answer = lacks(world, "owner")
+    assert answer["reason"] == "no_container"
+    assert [each["reason"] for each in answer["notes"]] == ["entries_quarantined"]
+    assert lacks(world, "staff")["notes"] == []
+    text = told(world, "ann", "--role", "owner")
+    assert "1 role entry is in quarantine and may be of this name" in text
+
+
+@ON_SQLITE
+def test_a_lacked_group_is_told(quick_world: MakeQuickWorld) -> None:
+    """Not a member, no such group, one that stands above others only, one whose entry is gone."""
+    world = quick_world(
+        people(5) + person("ann") + TEAMS_UNIT + team("dev", "u00000") + team("ops", "u00000")
+    )
+    world.configure(mappers=[TEAMS])
+    world.sync()
+    world.slapd.delete(f"cn=ops,ou=teams,{SUFFIX}")
+    world.sync()
+    reasons = {
+        "/directory/DEV": "not_a_member",
+        "nothing": "unknown_group",
+        "Directory": "no_container",
+        "ops": "no_container",
+    }
+    answers = {name: lacks(world, name, kind="group") for name in reasons}
+    assert {name: answer["reason"] for name, answer in answers.items()} == reasons
+    assert f"only cn=dev,ou=teams,{SUFFIX} stands for it" in answers["/directory/DEV"]["detail"]
+    assert "the directory has no entry for it any more" in answers["ops"]["detail"]
+
+
+@ON_SQLITE
+def test_a_leavers_roles_are_told_beside_his_absence(quick_world: MakeQuickWorld) -> None:
+    """Whoever is kept as missing is told as absent, and his role with where it came from."""
+    world = quick_world(people(5) + person("ann") + role("staff", "ann"))
+    world.sync()
+    world.slapd.delete(f"uid=ann,{PEOPLE}")
+    answer = explain(world, "ann", "--role", "staff")
+    assert (answer["present"], answer["reason"]) == (False, "no_entry")
+    assert answer["role"]["sources"][0]["container_dn"] == role_dn("staff")
+    assert "given by mapper import roles" in told(world, "ann", "--role", "staff")

@@ -10,7 +10,7 @@ import pytest
 from syncd.records import EVER, NEVER, AccountState, Shapes
 from syncd.store import schema
 from syncd.store.accounts import parsed
-from syncd.store.people import run_changes
+from syncd.store.run_reads import run_changes
 from tests.store.organization import OPEN, SHUT, Organization, record
 
 if TYPE_CHECKING:

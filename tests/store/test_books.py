@@ -10,7 +10,8 @@ import pytest
 
 from syncd.records import ListingOutcome, Quarantined, Shapes, Verdict, Watermark
 from syncd.store import books, runs, schema
-from syncd.store.people import find_run, run_changes
+from syncd.store.run_reads import find_run, run_changes
+from syncd.store.sides import ROLES
 from tests.store.organization import (
     MAPPER,
     SHUT,
@@ -474,7 +475,8 @@ def test_why_somebody_holds_a_role_is_told_with_the_entry(acme: Organization) ->
     ]
     assert {each["run"] for each in staff["sources"]} == {runs.run_name(planned.run_id)}
     assert acme.people.written_by(acme.user("p1")["id"]) == planned.run_id
-    assert [each["container_dn"] for each in acme.people.containers_of_role("STAFF")] == [
+    (target,) = acme.people.targets(ROLES, "STAFF")
+    assert [each.dn for each in acme.people.containers_of(ROLES, [target.id])] == [
         container("a").dn,
         container("b").dn,
     ]

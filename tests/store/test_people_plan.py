@@ -9,7 +9,7 @@ import pytest
 
 from syncd.records import AccountState, Quarantined, Shapes
 from syncd.store import schema
-from syncd.store.people import run_changes
+from syncd.store.run_reads import run_changes
 from tests.store.organization import OPEN, SHUT, Organization, dn_of, record
 
 PAST = datetime(2001, 1, 1, tzinfo=UTC)

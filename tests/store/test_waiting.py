@@ -11,7 +11,7 @@ import pytest
 from syncd.errors import PlanNotApprovable
 from syncd.records import Watermark
 from syncd.store import schema, waiting
-from syncd.store.people import find_run, run_changes
+from syncd.store.run_reads import find_run, run_changes
 from syncd.store.runs import run_name
 from syncd.store.schedules import Schedules
 from tests.store.organization import Organization, Planned, container, record

@@ -1,4 +1,4 @@
-"""``status``, ``users``, ``roles``, ``show``, ``explain``, ``quarantine``, ``runs``."""
+"""``status``, ``users``, ``roles``, ``groups``, ``show``, ``explain``, ``quarantine``, ``runs``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from syncd.cli.commands.arguments import Org, Run, Username
 from syncd.cli.exits import NOT_THERE
 from syncd.cli.program import command, family
 from syncd.cli.render.explain import explain_blocks
-from syncd.cli.render.people import quarantine_blocks, role_blocks, show_blocks, user_blocks
+from syncd.cli.render.people import (
+    group_blocks,
+    quarantine_blocks,
+    role_blocks,
+    show_blocks,
+    user_blocks,
+)
 from syncd.cli.render.runs import list_blocks, run_blocks
 from syncd.cli.render.status import one_blocks, overview_blocks
 from syncd.cli.session import Outcome, Session
@@ -47,9 +53,16 @@ def roles(session: Session, org: Org) -> Outcome:
     return Outcome(report, lambda: role_blocks(org, report))
 
 
+@command(app, "groups")
+def groups(session: Session, org: Org) -> Outcome:
+    """List an organization's groups: where each stands and comes from, and how many are in it."""
+    report = session.app.groups(org)
+    return Outcome(report, lambda: group_blocks(org, report))
+
+
 @command(app, "show")
 def show(session: Session, org: Org, username: Username) -> Outcome:
-    """Show one person: state, attributes, and each role with its source."""
+    """Show one person: state, attributes, and each role and group with its source."""
     report = session.app.show(org, username)
     return Outcome(report, lambda: show_blocks(report))
 
@@ -59,23 +72,30 @@ def explain(
     session: Session,
     org: Org,
     username: Username,
+    *,
     role: Annotated[
         str | None,
         typer.Option("--role", metavar="NAME", help="explain this role only, had or not had"),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", metavar="NAME", help="the same of a group, by name or path"),
     ] = None,
     stored: Annotated[
         bool,
         typer.Option("--stored", help="answer from the journal; do not ask the directory"),
     ] = False,
 ) -> Outcome:
-    """Say where each value and role of a person comes from, or why the person is not there.
+    """Say where each value, role and group of a person comes from, or why the person is not there.
 
-    The directory's entry is read and mapped anew, unless --stored is given. The exit code is 7
-    when neither the store nor the directory knows such a person.
+    With --role or --group also why the person lacks it, and what would give it. The directory's
+    entry is read and mapped anew, unless --stored is given. The exit code is 7 when neither the
+    store nor the directory knows such a person.
     """
-    report = session.app.explain(org, username, role=role, stored=stored)
+    report = session.app.explain(org, username, role=role, group=group, stored=stored)
     there = report.get("present") or report.get("known")
-    return Outcome(report, lambda: explain_blocks(org, report, role), 0 if there else NOT_THERE)
+    code = 0 if there else NOT_THERE
+    return Outcome(report, lambda: explain_blocks(org, report, role, group), code)
 
 
 @command(app, "quarantine")

@@ -16,13 +16,13 @@ DANGER = (
     "delete",
     "missing",
     "disable",
+    "delete_role",
+    "delete_group",
     "revoke",
     "privileged",
     "rename",
     "email_change",
     "lock",
-    "role_delete",
-    "group_delete",
     "move",
     "update",
     "account",
@@ -38,12 +38,8 @@ LABELS = {
     "email_change": "change e-mail",
     "return": "lift missing",
     "account": "account dates",
-    "grants": "change roles",
-    "role_create": "create role",
-    "role_delete": "delete role",
-    "role_update": "update role",
 }
-TAKES_AWAY = {"delete", "missing", "disable", "lock", "revoke", "role_delete", "group_delete"}
+TAKES_AWAY = {"delete", "missing", "disable", "lock", "revoke", "delete_role", "delete_group"}
 ROLE_FIELDS = {"role", "roles", "group", "groups"}
 LONGEST_VALUE = 60
 MOST_CHANGES = 1_000
@@ -120,7 +116,7 @@ def _what(kind: str, change: Document) -> str:
         value = old if kind in TAKES_AWAY else f"{old} -> nothing"
     else:
         value = ""
-    if not field or (kind == "rename" and field == "username"):
+    if not field or kind.startswith("delete_") or (kind == "rename" and field == "username"):
         return value
     if field in ROLE_FIELDS:
         return f"{field.rstrip('s')} {value}".rstrip()

@@ -1,4 +1,4 @@
-"""Where each value and role of a person comes from, or why he is not there."""
+"""Where each value, role and group of a person comes from, or why he is not there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from syncd.cli.application import Document
 from syncd.cli.blocks import Block, Pairs, Piece, Span, Style, blank, line
-from syncd.cli.render.people import restriction, to_come
+from syncd.cli.render.people import restriction, to_come, where
 from syncd.cli.words import listed, sentence
 
 # Reason: what it means, and what to do next.
@@ -46,10 +46,12 @@ ABSENCES = {
 }
 
 
-def explain_blocks(org: str, report: Document, role: str | None = None) -> list[Block]:
-    """Return an explanation as sentences."""
+def explain_blocks(
+    org: str, report: Document, role: str | None = None, group: str | None = None
+) -> list[Block]:
+    """Return an explanation as sentences: of everything, or of one role or group."""
     if not report.get("present"):
-        return _absent(org, report)
+        return [*_absent(org, report), *_asked(org, report, role, group)]
     user = report.get("user") or {}
     username = str(report.get("username") or user.get("username"))
     dn = f": {user['dn']}" if user.get("dn") else ""
@@ -65,14 +67,11 @@ def explain_blocks(org: str, report: Document, role: str | None = None) -> list[
         else ("Values as the journal has them; the directory was not asked.")
     )
     blocks.append(line(Span(said, Style.DIM)))
-    roles: Sequence[Document] = report.get("roles") or []
-    if role is None:
+    if role is None and group is None:
         blocks += field_blocks(report.get("fields") or [])
-    else:
-        roles = [each for each in roles if str(each.get("name")).casefold() == role.casefold()]
-        if not roles:
-            return [*blocks, blank(), *_lacks(org, username, role, report)]
-    blocks += _roles(roles)
+        blocks += _held("Roles", report.get("roles") or []) or [blank(), line("No roles.")]
+        blocks += _held("Groups", report.get("groups") or [])
+    blocks += _asked(org, report, role, group)
     blocks += _differs(org, report.get("differs") or [])
     return blocks
 
@@ -120,15 +119,13 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _roles(roles: Sequence[Document]) -> list[Block]:
+def _held(title: str, held: Sequence[Document]) -> list[Block]:
     rows: list[tuple[str, tuple[Piece, ...]]] = []
-    for role in roles:
-        reasons = [_source(each) for each in role.get("sources") or []] or ["for no known reason"]
+    for each in held:
+        reasons = [_source(one) for one in each.get("sources") or []] or ["for no known reason"]
         for at, reason in enumerate(reasons):
-            rows.append((str(role.get("name")) if at == 0 else "", (reason,)))
-    if not rows:
-        return [blank(), line("No roles.")]
-    return [blank(), line(Span("Roles", Style.TITLE)), Pairs(tuple(rows))]
+            rows.append((where(each) if at == 0 else "", (reason,)))
+    return [blank(), line(Span(title, Style.TITLE)), Pairs(tuple(rows))] if rows else []
 
 
 def _source(source: Document | str) -> str:
@@ -141,27 +138,64 @@ def _source(source: Document | str) -> str:
     if mapper == "manual":
         return f"given by hand{run}"
     given = f"given by mapper {mapper}{run}"
+    how = source.get("membership")
+    if how == "everyone":
+        return f"{given}, which gives it to everybody"
     container, member = source.get("container_dn"), source.get("member_value")
-    if container and member:
-        return f"{given}, because {container} has the member {member}"
-    if container:
-        return f"{given}, because of {container}"
-    return f"{given}, because the entry says {member}" if member else given
+    # From the entry that the person is in to the one that gives it.
+    first, *further = [*(source.get("through") or []), *([container] if container else [])] or [""]
+    further = [f", which is in {each}" for each in further]
+    if how == "member_of":
+        because = f"the entry says that it is in {member}"
+    elif how == "primary_group":
+        because = f"{first} is the primary group ({member})"
+    elif container and member:
+        because = f"{first} has the member {member}"
+    elif container:
+        because = f"of {first}"
+    elif member:
+        because = f"the entry says {member}"
+    else:
+        return given
+    return f"{given}, because {because}{''.join(further)}"
 
 
-def _lacks(org: str, username: str, role: str, report: Document) -> list[Block]:
-    told = report.get("role") or {}
-    detail = str(told.get("detail") or "")
-    detail = (
-        detail or "no entry that a role mapper reads names this person, and nobody gave it by hand"
-    )
-    return [
+def _asked(org: str, report: Document, role: str | None, group: str | None) -> list[Block]:
+    """Return where one role or group comes from, or why the person lacks it."""
+    blocks: list[Block] = []
+    for kind, name in (("role", role), ("group", group)):
+        if name is None:
+            continue
+        told = report.get(kind) or {}
+        title = f"{kind.capitalize()}s"
+        if told.get("held"):
+            blocks += _held(title, [told])
+        elif told:
+            blocks += [blank(), *_lacks(org, kind, name, report)]
+    return blocks
+
+
+def _lacks(org: str, kind: str, name: str, report: Document) -> list[Block]:
+    told = report.get(kind) or {}
+    username = str(report.get("username"))
+    lacks = "does not have the role" if kind == "role" else "is not in the group"
+    blocks: list[Block] = [
         line(
             Span(username, Style.TITLE),
-            f" does not have the role {role}: {sentence(detail)}",
-        ),
-        line("The roles there are:  ", Span(f"syncd roles {org}", Style.COMMAND)),
+            f" {lacks} {told.get('name') or name}: {sentence(str(told.get('detail') or ''))}",
+        )
     ]
+    if told.get("next"):
+        blocks.append(line(sentence(_capital(str(told["next"]))), indent=2))
+    for note in told.get("notes") or []:
+        then = f" {sentence(_capital(str(note['next'])))}" if note.get("next") else ""
+        blocks.append(line(f"- {_capital(sentence(str(note.get('detail'))))}{then}", indent=2))
+    blocks.append(line(f"The {kind}s there are:  ", Span(f"syncd {kind}s {org}", Style.COMMAND)))
+    return blocks
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _differs(org: str, differs: Sequence[object]) -> list[Block]:

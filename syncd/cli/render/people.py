@@ -1,4 +1,4 @@
-"""Lists of people, roles and quarantined entries, and one person."""
+"""Lists of people, roles, groups and quarantined entries, and one person."""
 
 from __future__ import annotations
 
@@ -29,27 +29,35 @@ def user_blocks(org: str, users: Sequence[Document]) -> list[Block]:
                 Span(f"syncd sync {org}", Style.COMMAND),
             )
         ]
-    columns = (
+    columns = [
         Column(title="Username", least=12),
         Column(title="Name", least=14, expendable=2),
         Column(title="E-mail", least=16, expendable=3),
         Column(title="State", least=10),
         Column(title="Roles", least=16, fold=True, expendable=1),
-    )
-    rows = [
+    ]
+    # Many organizations have none.
+    kinds = ["roles"]
+    if any(user.get("groups") for user in users):
+        columns.append(Column(title="Groups", least=16, fold=True, expendable=4))
+        kinds.append("groups")
+    rows: list[tuple[Piece, ...]] = [
         (
             str(user.get("username") or ""),
             full_name(user),
             str(user.get("email") or ""),
             _state(user),
-            listed([str(role.get("name")) for role in user.get("roles") or []], 8),
+            *(
+                listed([str(held.get("name")) for held in user.get(kind) or []], 8)
+                for kind in kinds
+            ),
         )
         for user in users
     ]
     disabled = sum(1 for user in users if not user.get("enabled", True))
     tail = count(len(users), "person", "people")
     tail += f", {number(disabled)} of them disabled" if disabled else ""
-    return [Table(columns, rows), *_tail(tail)]
+    return [Table(tuple(columns), rows), *_tail(tail)]
 
 
 def _tail(text: str) -> list[Block]:
@@ -144,10 +152,44 @@ def _held(kind: str, held: Sequence[Document]) -> list[Block]:
     if not held:
         return []
     rows: list[tuple[str, tuple[Piece, ...]]] = [
-        (str(each.get("name")), (Span(sources(each.get("sources") or []), Style.DIM),))
-        for each in held
+        (where(each), (Span(sources(each.get("sources") or []), Style.DIM),)) for each in held
     ]
     return [blank(), line(Span(kind.capitalize(), Style.TITLE)), Pairs(tuple(rows))]
+
+
+def where(held: Document) -> str:
+    """Return a role's name, and a group's as a path if it stands below another."""
+    name, path = str(held.get("name")), str(held.get("path") or "")
+    return path if path.count("/") > 1 + name.count("/") else name
+
+
+def group_blocks(org: str, groups: Sequence[Document]) -> list[Block]:
+    """Return the groups as a table."""
+    if not groups:
+        return [
+            line(
+                f"{org} has no groups; a group mapper brings them in:  ",
+                Span("syncd mappers", Style.COMMAND),
+            )
+        ]
+    columns = (
+        Column(title="Group", least=14, fold=True),
+        Column(title="Below", least=10, fold=True, expendable=3),
+        Column(title="Mapper", least=10, expendable=2),
+        Column(title="Members", least=7, right=True),
+        Column(title="DN", least=20, fold=True, expendable=1),
+    )
+    rows = [
+        (
+            str(group.get("name") or ""),
+            listed([str(each.get("path")) for each in group.get("parents") or []]),
+            str(group.get("mapper") or ""),
+            number(int(group.get("members") or 0)),
+            str(group.get("dn") or ""),
+        )
+        for group in groups
+    ]
+    return [Table(columns, rows), *_tail(count(len(groups), "group"))]
 
 
 def role_blocks(org: str, roles: Sequence[Document]) -> list[Block]:

@@ -39,6 +39,8 @@ CONTAINERS = (
 )
 MEMBERSHIPS = (("removed", "remove", "removed"), ("added", "add", "added"))
 PLAIN_MEMBERSHIPS = (("unresolved", "unresolved"),)
+# Of the remarks on the directory that a short report has.
+MOST_REMARKS = 5
 STAGES = ("directory", "map", "stage", "plan", "apply")
 
 
@@ -50,6 +52,7 @@ def run_blocks(report: Document, *, limit: int | None = 20) -> list[Block]:
     if limit is None:
         blocks += _times(report)
     blocks += _why(report)
+    blocks += _remarks(report, limit=limit)
     rows = _counts(report, would=would)
     if rows:
         blocks += [blank(), Pairs(tuple(rows))]
@@ -150,6 +153,22 @@ def _why(report: Document) -> list[Block]:
         blocks.append(line(text, indent=2))
     if report.get("status") not in {"blocked", "failed"}:
         blocks += [line(sentence(str(each)), indent=2) for each in report.get("reasons") or []]
+    return blocks
+
+
+def _remarks(report: Document, *, limit: int | None) -> list[Block]:
+    """Return what the directory has that an operator should know and that held nothing up."""
+    remarks: Sequence[Document] = report.get("remarks") or []
+    if not remarks:
+        return []
+    shown = remarks if limit is None else remarks[:MOST_REMARKS]
+    blocks: list[Block] = [blank(), line(Span("To know about the directory", Style.WARN))]
+    for remark in shown:
+        about = str(remark.get("dn") or f"mapper {remark.get('mapper')}")
+        blocks.append(line(f"- {about}: {sentence(str(remark.get('detail') or ''))}", indent=2))
+    if len(remarks) > len(shown):
+        more = f"… and {number(len(remarks) - len(shown))} more:  "
+        blocks.append(line(more, _command(f"syncd runs show {report.get('run')}"), indent=2))
     return blocks
 
 

@@ -153,6 +153,16 @@ CHANGES: list[Document] = [
     },
 ]
 
+REMARKS: list[Document] = [
+    {
+        "kind": "cycle",
+        "mapper": "teams",
+        "dn": f"cn=team{number},ou=teams,dc=acme,dc=example",
+        "detail": "it cannot be a child of itself, above which it stands itself",
+    }
+    for number in range(7)
+]
+
 PLANNED: Document = {
     **DONE,
     "run": "r-000020",
@@ -203,7 +213,10 @@ USERS: list[Document] = [
             {"name": "Engineers", "sources": ["import roles"]},
             {"name": "User", "sources": ["default"]},
         ],
-        "groups": [],
+        "groups": [
+            {"name": "Compilers", "path": "/Research/Compilers", "sources": ["manual", "teams"]},
+            {"name": "Research", "path": "/Research", "sources": ["teams"]},
+        ],
         "last_sign_in": None,
     },
     {
@@ -249,6 +262,33 @@ ROLES: list[Document] = [
         "mapper": None,
         "members": 1204,
         "description": "Everyone's default role.",
+    },
+]
+
+GROUPS: list[Document] = [
+    {
+        "name": "Compilers",
+        "path": "/Research/Compilers",
+        "parents": [{"name": "Research", "path": "/Research", "sources": ["teams"]}],
+        "kind": "imported",
+        "mapper": "teams",
+        "dn": "cn=compilers,ou=teams,dc=acme,dc=example",
+        "external_id": "6f1c2b1e-0a57-103f-8e5b-1d2c3b4a5f70",
+        "members": 1042,
+        "description": "",
+        "attributes": {},
+    },
+    {
+        "name": "Research",
+        "path": "/Research",
+        "parents": [],
+        "kind": "custom",
+        "mapper": None,
+        "dn": None,
+        "external_id": None,
+        "members": 0,
+        "description": "",
+        "attributes": {},
     },
 ]
 
@@ -358,7 +398,61 @@ EXPLAINED: Document = {
             ],
         },
     ],
+    "groups": [
+        {
+            "name": "Research",
+            "path": "/Research",
+            "sources": [
+                {
+                    "mapper": "teams",
+                    "container_dn": "cn=research,ou=teams,dc=acme,dc=example",
+                    "member_value": "cn=Hopper\\, Grace,ou=Research,ou=users,dc=acme,dc=example",
+                    "membership": "member",
+                    "through": [
+                        "cn=compilers,ou=teams,dc=acme,dc=example",
+                        "cn=tools,ou=teams,dc=acme,dc=example",
+                    ],
+                    "run": "r-000004",
+                },
+            ],
+        },
+    ],
     "differs": ["email"],
+}
+
+HELD: Document = {
+    **EXPLAINED,
+    "role": {"name": "Engineers", "held": True, "sources": EXPLAINED["roles"][0]["sources"]},
+    "group": {"name": "Research", "held": True, "sources": EXPLAINED["groups"][0]["sources"]},
+}
+
+LACKED: Document = {
+    **EXPLAINED,
+    "role": {
+        "name": "Admins",
+        "held": False,
+        "reason": "not_a_member",
+        "detail": "only cn=admins,ou=roles,dc=acme,dc=example gives it, and it does not have this"
+        " person as a member",
+        "next": "add the person there in the directory; the next sync gives it",
+        "run": None,
+        "containers": [
+            {
+                "mapper": "import roles",
+                "container_dn": "cn=admins,ou=roles,dc=acme,dc=example",
+                "name": "admins",
+                "whole": False,
+            },
+        ],
+        "notes": [
+            {
+                "reason": "members_unknown",
+                "detail": "the members of cn=admins,ou=roles,dc=acme,dc=example were not all read",
+                "next": None,
+                "run": None,
+            },
+        ],
+    },
 }
 
 ABSENT: Document = {
@@ -524,6 +618,7 @@ ANSWERS: dict[str, Any] = {
     "status": STATUS,
     "users": USERS,
     "roles": ROLES,
+    "groups": GROUPS,
     "quarantine": QUARANTINE,
     "runs": [DONE, BLOCKED],
     "run": BLOCKED,
@@ -639,6 +734,10 @@ class RecordedApp:
         """Answer as recorded."""
         return self._answer("roles", org)
 
+    def groups(self, org: str) -> Any:
+        """Answer as recorded."""
+        return self._answer("groups", org)
+
     def quarantine(self, org: str) -> Any:
         """Answer as recorded."""
         return self._answer("quarantine", org)
@@ -656,10 +755,16 @@ class RecordedApp:
         return self._answer("show", org, username)
 
     def explain(
-        self, org: str, username: str, *, role: str | None = None, stored: bool = False
+        self,
+        org: str,
+        username: str,
+        *,
+        role: str | None = None,
+        group: str | None = None,
+        stored: bool = False,
     ) -> Any:
         """Answer as recorded."""
-        return self._answer("explain", org, username, role=role, stored=stored)
+        return self._answer("explain", org, username, role=role, group=group, stored=stored)
 
     def mappers(self) -> Any:
         """Answer as recorded."""

@@ -108,7 +108,7 @@ def test_no_words_show_the_help_as_an_error(call: Call) -> None:
     assert result.err.startswith("Usage: syncd")
 
 
-@pytest.mark.parametrize("name", ["undo", "token", "provider", "rekey", "idp", "groups"])
+@pytest.mark.parametrize("name", ["undo", "token", "provider", "rekey", "idp"])
 def test_commands_of_later_versions_are_not_offered(name: str, call: Call) -> None:
     """A command that does nothing yet is unknown, not a stub."""
     result = call(name)

@@ -27,6 +27,10 @@ REPORTS: dict[str, Any] = {
     "runs": lambda: runs.list_blocks("acme", [recorded.DONE, recorded.BLOCKED]),
     "users": lambda: people.user_blocks("acme", recorded.USERS),
     "roles": lambda: people.role_blocks("acme", recorded.ROLES),
+    "groups": lambda: people.group_blocks("acme", recorded.GROUPS),
+    "remarks": lambda: runs.run_blocks({**recorded.DONE, "remarks": recorded.REMARKS}),
+    "held": lambda: explain.explain_blocks("acme", recorded.HELD, "Engineers", "Research"),
+    "lacked": lambda: explain.explain_blocks("acme", recorded.LACKED, "Admins"),
     "quarantine": lambda: people.quarantine_blocks("acme", recorded.QUARANTINE),
     "show": lambda: people.show_blocks(recorded.USERS[1]),
     "explain": lambda: explain.explain_blocks("acme", recorded.EXPLAINED),
@@ -63,7 +67,8 @@ def test_every_report_fits_the_terminal(name: str, width: int) -> None:
 @pytest.mark.parametrize("name", REPORTS)
 def test_wrapping_loses_no_word(name: str) -> None:
     """Apart from tables, a narrow terminal shows the same words as a pipe."""
-    if name in {"explain", "absent", "show", "sync", "truncated", "status acme", "db upgrade"}:
+    tables = {"plan", "blocked", "runs", "users", "roles", "groups", "quarantine", "status"}
+    if name not in tables | {"check", "mappers", "db prune"}:
         wide, narrow = flat(REPORTS[name]()), shown(REPORTS[name](), 60)
         assert "".join(wide.split()) == "".join(narrow.split())
 
@@ -181,18 +186,82 @@ def test_explain_names_attribute_mapper_and_run() -> None:
 
 
 def test_explain_of_one_role_leaves_the_others_out() -> None:
-    """--role shows that role alone, whatever its letter case."""
-    text = flat(explain.explain_blocks("acme", recorded.EXPLAINED, "engineers"))
+    """--role shows that role alone; --group a group with the way through the groups in it."""
+    text = flat(explain.explain_blocks("acme", recorded.HELD, "engineers"))
     assert "cn=engineers" in text
     assert "everyone has it" not in text
     assert "Fields" not in text
+    assert "Groups" not in text
+    text = flat(explain.explain_blocks("acme", recorded.HELD, group="Research"))
+    assert (
+        "Research given by mapper teams in run r-000004, because cn=compilers,ou=teams,"
+        "dc=acme,dc=example has the member cn=Hopper\\, Grace,ou=Research,ou=users,dc=acme,"
+        "dc=example, which is in cn=tools,ou=teams,dc=acme,dc=example, which is in"
+        " cn=research,ou=teams,dc=acme,dc=example" in text
+    )
+    assert "cn=engineers" not in text
 
 
 def test_explain_of_a_role_that_is_not_had() -> None:
-    """A role that a person lacks gets a sentence and a next step."""
-    text = flat(explain.explain_blocks("acme", recorded.EXPLAINED, "Admin"))
-    assert "grace.hopper does not have the role Admin: no entry that a role mapper reads" in text
+    """A role that a person lacks gets the reason, a next step, doubts and the list of roles."""
+    text = flat(explain.explain_blocks("acme", recorded.LACKED, "Admins"))
+    assert (
+        "grace.hopper does not have the role Admins: only cn=admins,ou=roles,dc=acme,dc=example"
+        " gives it, and it does not have this person as a member. Add the person there in the"
+        " directory; the next sync gives it. - The members of cn=admins,ou=roles,dc=acme,dc=example"
+        " were not all read." in text
+    )
     assert "syncd roles acme" in text
+    # Beside an absence as well.
+    gone = {**recorded.ABSENT, "group": recorded.LACKED["role"]}
+    text = flat(explain.explain_blocks("acme", gone, group="admins"))
+    assert "nobody is not in acme" in text
+    assert "nobody is not in the group Admins: only cn=admins" in text
+
+
+def test_remarks_on_the_directory_are_told() -> None:
+    """A report has the first of them and the command that shows all; a run in full has all."""
+    report = {**recorded.DONE, "remarks": recorded.REMARKS}
+    text = flat(runs.run_blocks(report))
+    assert "- cn=team0,ou=teams,dc=acme,dc=example: it cannot be a child of itself" in text
+    assert "cn=team5" not in text
+    assert "… and 2 more: syncd runs show r-000017" in text
+    text = flat(runs.run_blocks(report, limit=None))
+    assert "cn=team6" in text
+    assert "more" not in text
+    removed = {"kind": "removed_mapper", "mapper": "old", "dn": "", "detail": "it is gone"}
+    assert "- mapper old: it is gone." in flat(runs.run_blocks({**report, "remarks": [removed]}))
+
+
+def test_roles_and_groups_that_go_are_told_by_name() -> None:
+    """They stand before what people lose, with their name."""
+    goes = {
+        "kind": "delete_group",
+        "username": None,
+        "external_id": None,
+        "field": "groups",
+        "old": "Interns",
+        "new": None,
+        "cause": "mapper teams made it, and the directory has it no more",
+    }
+    text = flat(change_blocks(recorded.PLANNED, [*recorded.CHANGES, goes], would=True, limit=20))
+    assert "delete group - Interns mapper teams made it" in text
+    assert text.index("delete group") < text.index("revoke")
+
+
+def test_groups_are_shown_with_their_place() -> None:
+    """The list has parents, mapper, DN and members; a person's groups their paths."""
+    text = flat(people.group_blocks("acme", recorded.GROUPS))
+    assert (
+        "Compilers /Research teams 1,042 cn=compilers,ou=teams,dc=acme,dc=example"
+        " Research - - 0 - 2 groups." in text
+    )
+    text = flat(people.user_blocks("acme", recorded.USERS))
+    assert "State Roles Groups" in text
+    assert "Engineers, User Compilers, Research" in text
+    assert "Groups" not in flat(people.user_blocks("acme", recorded.USERS[1:]))
+    text = flat(people.show_blocks(recorded.USERS[0]))
+    assert "Groups /Research/Compilers by hand, mapper teams Research mapper teams" in text
 
 
 @pytest.mark.parametrize("reason", explain.ABSENCES)
@@ -218,6 +287,7 @@ def test_the_detail_and_the_clause_are_shown() -> None:
     [
         (people.user_blocks("acme", []), "acme has no people yet; bring them in with syncd sync"),
         (people.role_blocks("acme", []), "acme has no roles."),
+        (people.group_blocks("acme", []), "acme has no groups; a group mapper brings them in:"),
         (people.quarantine_blocks("acme", []), "acme has no entry in quarantine."),
         (runs.list_blocks("acme", []), "acme has had no run yet"),
         (status.overview_blocks([]), "No organization is configured"),
@@ -351,6 +421,30 @@ def test_an_organizations_state_is_one_word(change: dict[str, Any], state: str) 
             "given by mapper roles, because the entry says cn=x",
         ),
         ({"mapper": "roles", "container_dn": "cn=x"}, "given by mapper roles, because of cn=x"),
+        (
+            {"mapper": "all", "membership": "everyone", "member_value": "R"},
+            "given by mapper all, which gives it to everybody",
+        ),
+        (
+            {
+                "mapper": "roles",
+                "membership": "member_of",
+                "container_dn": "cn=x",
+                "member_value": "CN=x",
+            },
+            "given by mapper roles, because the entry says that it is in CN=x",
+        ),
+        (
+            {
+                "mapper": "roles",
+                "membership": "primary_group",
+                "container_dn": "cn=x",
+                "member_value": "S-1-5-21-1-2-3-513",
+                "through": ["cn=y"],
+            },
+            "given by mapper roles, because cn=y is the primary group (S-1-5-21-1-2-3-513),"
+            " which is in cn=x",
+        ),
     ],
 )
 def test_each_source_of_a_role_has_its_sentence(source: dict[str, Any], sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""Says where a person's fields and roles come from, or why there is no such person.
+"""Says where a person's fields, roles and groups come from, or why there is no such person.
 
 Asked live, it reads and maps the person's entry anew and says where the store differs; asked of the
 store, it answers from what the last runs wrote.
@@ -10,10 +10,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from syncd.errors import MappingError
+from syncd.explain.lacking import Lacking
 from syncd.ldap.absence import Absence
 from syncd.ldap.ber import decode_entry
 from syncd.records import fold
 from syncd.store.runs import run_name
+from syncd.store.sides import GROUPS, ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from syncd.mappers.pipeline import UserMapping
     from syncd.records import Entry, UserRecord
     from syncd.store.people import People
+    from syncd.store.sides import Side
 
 RECORD_FIELDS = ("username", "email", "email_verified", "first_name", "last_name", "dn")
 
@@ -38,42 +41,56 @@ class Explainer:
         self._parts = parts
         self._directory = directory
 
-    def explain(self, username: str, *, role: str | None) -> dict[str, Any]:
-        """Explain one person."""
+    def explain(
+        self, username: str, *, role: str | None = None, group: str | None = None
+    ) -> dict[str, Any]:
+        """Explain one person, and why he has or lacks a role or a group."""
         user = self._people.user(username)
         if self._directory is None or self._parts is None:
-            return self._from_store(username, user, role)
+            answer, record = self._from_store(username, user), None
+        else:
+            answer, user, record = self._live(username, user, self._directory, self._parts)
+        if user is None:
+            return answer
+        for side, name in ((ROLES, role), (GROUPS, group)):
+            if name is not None:
+                answer[side.kind] = self._asked(side, name, user, record)
+        return answer
+
+    def _live(
+        self,
+        username: str,
+        user: dict[str, Any] | None,
+        directory: LdapSource,
+        parts: DirectoryParts,
+    ) -> tuple[dict[str, Any], dict[str, Any] | None, UserRecord | None]:
+        """Return the answer by the directory's entry, the stored person and what the entry is."""
         dn = user["dn"] if user else None
         external_id = user["external_id"] if user else None
-        found = self._directory.find_anywhere(username, dn, external_id)
+        found = directory.find_anywhere(username, dn, external_id)
         if isinstance(found, Absence):
-            return self._absent(username, user, found)
+            return self._absent(username, user, found), user, None
         try:
-            entry = _theirs(found, external_id, self._parts.user_mapping)
-            record = self._parts.user_mapping(entry)
+            entry = _theirs(found, external_id, parts.user_mapping)
+            record = parts.user_mapping(entry)
         except MappingError as error:
-            return _absence(username, "quarantined", f"{error.reason}: {error.detail}")
+            return _absence(username, "quarantined", f"{error.reason}: {error.detail}"), user, None
         if user is None:
             user = self._people.user_by_external_id(record.external_id)
         if user is None:
-            return self._not_stored(username, record)
+            return self._not_stored(username, record), None, record
         if any(each["reason"] == "missing" for each in user["disabled_because"]):
-            return _absence(
+            absence = _absence(
                 username,
                 "disabled",
                 "the last complete listing did not have this person; the directory has him now, "
                 "so the next sync lets him in again",
             )
+            return absence, user, record
         run = self._people.written_by(user["id"])
-        return self._present(
-            user,
-            live=True,
-            fields=field_rows(
-                self._parts.user_mapping.explain(entry), run_name(run) if run else None
-            ),
-            differs=_differences(user, record),
-            role=role,
-        )
+        fields = field_rows(parts.user_mapping.explain(entry), run_name(run) if run else None)
+        differs = _differences(user, record)
+        return self._present(user, live=True, fields=fields, differs=differs), user, record
 
     def _present(
         self,
@@ -82,37 +99,35 @@ class Explainer:
         live: bool,
         fields: list[dict[str, Any]],
         differs: list[dict[str, Any]],
-        role: str | None,
     ) -> dict[str, Any]:
-        roles = self._people.role_sources(user["id"])
-        answer = {
+        return {
             "username": user["username"],
             "present": True,
             "user": user,
             "live": live,
             "fields": fields,
-            "roles": roles,
+            "roles": self._people.role_sources(user["id"]),
+            "groups": self._people.group_sources(user["id"]),
             "differs": differs,
         }
-        if role is not None:
-            answer["role"] = self._role(role, roles)
-        return answer
 
-    def _role(self, role: str, roles: list[dict[str, Any]]) -> dict[str, Any]:
-        for held in roles:
-            if fold(held["name"]) == fold(role):
-                return {"name": held["name"], "held": True, "sources": held["sources"]}
-        containers = self._people.containers_of_role(role)
-        if containers:
-            names = "; ".join(each["container_dn"] or each["mapper"] for each in containers)
-            detail = f"none of the directory entries that grant it names this person: {names}"
-        else:
-            detail = "no directory entry grants a role of this name"
-        return {"name": role, "held": False, "detail": detail, "containers": containers}
-
-    def _from_store(
-        self, username: str, user: dict[str, Any] | None, role: str | None
+    def _asked(
+        self, side: Side, name: str, user: dict[str, Any], record: UserRecord | None
     ) -> dict[str, Any]:
+        """Say where one role or group comes from, or why the person lacks it."""
+        people = self._people
+        all_held = (
+            people.role_sources(user["id"]) if side is ROLES else people.group_sources(user["id"])
+        )
+        called = [each for each in all_held if fold(each["name"]) == fold(name)]
+        called = called or [each for each in all_held if each.get("path") == name]
+        if called:
+            sources = [source for each in called for source in each["sources"]]
+            return {"name": called[0]["name"], "held": True, "sources": sources}
+        lacking = Lacking(people, self._parts, side=side, user=user, name=name, record=record)
+        return lacking.answer()
+
+    def _from_store(self, username: str, user: dict[str, Any] | None) -> dict[str, Any]:
         if user is None:
             row = self._people.quarantined(username, None, None)
             if row is not None:
@@ -139,7 +154,7 @@ class Explainer:
             return _absence(
                 username, "disabled", "the last complete listing did not have this person"
             )
-        return self._present(user, live=False, fields=fields, differs=[], role=role)
+        return self._present(user, live=False, fields=fields, differs=[])
 
     def _absent(
         self, username: str, user: dict[str, Any] | None, absence: Absence
