@@ -20,6 +20,36 @@ RULES = TESTS / "rules.yaml"
 COMMAND = "scripts/render_docs.py conformance"
 SERVERS = ("pure", "openldap", "samba", "389ds", "sqlite", "postgresql", "proxy", "embedded")
 KEYS = {"text", "missing", "not_applicable"}
+# How many rules a chapter has, all of which the page has to have; with K those of Keycloak's own
+# tests that are about people, groups, roles, Active Directory and identity providers.
+CHAPTERS = {
+    "2.1": 5,
+    "2.2": 7,
+    "2.3": 4,
+    "2.4": 4,
+    "2.5": 5,
+    "2.6": 11,
+    "2.7": 1,
+    "2.8": 7,
+    "2.9": 3,
+    "2.10": 6,
+    "2.11": 2,
+    "2.12": 6,
+    "2.13": 4,
+    "2.14": 2,
+    "2.15": 5,
+    "2.16": 3,
+}
+KEYCLOAK = (
+    *range(1, 7),
+    10,
+    *range(12, 22),
+    *range(23, 29),
+    *range(30, 35),
+    36,
+    37,
+    *range(41, 51),
+)
 
 HEAD = f"""\
 # Conformance
@@ -40,7 +70,7 @@ Tests are named from `tests/`; one runs with `make test ARGS="tests/NAME"`.
 
 
 class Mark(NamedTuple):
-    """One claim of a test."""
+    """One claim of a test; one that names several servers makes a claim for each."""
 
     number: str
     server: str
@@ -96,8 +126,8 @@ def marks_of(source: str, name: str) -> list[Mark]:
         for decorator in node.decorator_list:
             for call in _rule_calls(decorator):
                 counted.add(call)
-                number, server = _claim(call, name)
-                found.append(Mark(number, server, "::".join((name, *test))))
+                number, servers = _claim(call, name)
+                found += [Mark(number, server, "::".join((name, *test))) for server in servers]
     for call in _rule_calls(tree):
         if call not in counted:
             raise BadRules(f"{name}:{call.lineno}: a rule's mark has to stand right above its test")
@@ -112,6 +142,26 @@ def known_tests(folder: Path = TESTS) -> set[str]:
         tree = ast.parse(path.read_text(encoding="utf-8"), name)
         found |= {"::".join((name, *test)) for test, _ in _tests(tree, ())}
     return found
+
+
+def numbers() -> list[str]:
+    """Return the numbers of all rules that there are."""
+    counted = [f"{chapter}.{n}" for chapter, last in CHAPTERS.items() for n in range(1, last + 1)]
+    return counted + [f"K{number}" for number in KEYCLOAK]
+
+
+def gaps(rules: Sequence[Rule], claims: Sequence[Mark]) -> list[str]:
+    """Return which rules are not listed, and which have neither a test nor a word about it."""
+    listed = {rule.number for rule in rules}
+    proven = {mark.number for mark in claims}
+    unlisted = [
+        f"rule {each} has no row in {RULES.name}" for each in numbers() if each not in listed
+    ]
+    return unlisted + [
+        f"rule {rule.number} has neither a test with its mark, nor missing, nor not_applicable"
+        for rule in rules
+        if not (rule.number in proven or rule.missing or rule.not_applicable)
+    ]
 
 
 def faults(rules: Sequence[Rule], claims: Sequence[Mark]) -> list[str]:
@@ -206,7 +256,7 @@ def _rule_calls(tree: ast.AST) -> Iterator[ast.Call]:
             yield node
 
 
-def _claim(call: ast.Call, name: str) -> tuple[str, str]:
+def _claim(call: ast.Call, name: str) -> tuple[str, list[str]]:
     values = [each.value for each in call.args if isinstance(each, ast.Constant)]
     servers = [
         each.value.value
@@ -215,4 +265,7 @@ def _claim(call: ast.Call, name: str) -> tuple[str, str]:
     ]
     if len(values) != 1 or len(call.args) != 1 or len(servers) != 1 or len(call.keywords) != 1:
         raise BadRules(f'{name}:{call.lineno}: write rule("2.2.1", server="openldap")')
-    return str(values[0]), str(servers[0])
+    named = str(servers[0]).split(" ")
+    if len(set(named)) != len(named):
+        raise BadRules(f"{name}:{call.lineno}: a rule's mark names a server twice")
+    return str(values[0]), named

@@ -24,7 +24,9 @@ from tests.servers.slapd import OPEN_ACCESS
 ROOT = Path(__file__).parents[2]
 # What a sync imports on its way; whatever is left out is only slower.
 MODULES = (
+    "encodings.idna",
     "psycopg",
+    "pydantic.type_adapter",
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite.pysqlite",
     "syncd.app",
@@ -38,6 +40,8 @@ MODULES = (
     "syncd.ldap.source",
     "syncd.logging",
     "syncd.settings",
+    "syncd.store.migrate",
+    "syncd.store.people",
     "syncd.store.sync_store",
     "syncd.sync.approve",
     "syncd.sync.run",

@@ -54,6 +54,7 @@ def runs(world: QuickWorld) -> list[str]:
     return world.sql("select status from runs order by id")
 
 
+@pytest.mark.rule("2.14.2", server="openldap")
 def test_the_daemon_syncs_and_tells_how_it_is(world: QuickWorld) -> None:
     """It reads everybody at first and changed people soon after, and ends in order on SIGTERM."""
     with (
@@ -158,6 +159,7 @@ def test_a_killed_worker_is_replaced_and_its_run_done_later(world: QuickWorld) -
     assert runs(world) == ["interrupted", "done"]
 
 
+@pytest.mark.rule("2.15.3", server="openldap")
 @ON_SQLITE
 def test_changed_configuration_is_checked_before_it_is_used(world: QuickWorld) -> None:
     """A bad one is refused with all its faults, the old one stays; a good one leads to a sync."""

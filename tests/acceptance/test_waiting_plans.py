@@ -86,6 +86,7 @@ def test_an_older_plan_is_approved_after_it_was_found_again(quick_world: MakeQui
     assert world.roles_held()["u00000@example.test"] == {"staff"}
 
 
+@pytest.mark.rule("2.13.1", server="openldap")
 @ON_SQLITE
 def test_a_plan_expires_after_the_approval_period(quick_world: MakeQuickWorld) -> None:
     """Nobody approves it any more, the answer names the next step, and a new sync plans anew."""
@@ -106,6 +107,7 @@ def test_a_plan_expires_after_the_approval_period(quick_world: MakeQuickWorld) -
     assert world.json("approve", anew["run"])["users"]["renamed"] == EVERYBODY
 
 
+@pytest.mark.rule("2.15.4", server="openldap")
 def test_prune_removes_what_is_old(quick_world: MakeQuickWorld) -> None:
     """With nothing kept, all goes but the newest runs and the people, and syncs go on."""
     world = quick_world(people(EVERYBODY) + role("staff", "u00000", "u00001"))

@@ -150,6 +150,7 @@ def test_what_is_under_way_or_waits_is_not_touched(acme: Organization, status: s
         assert not acme.user("p2")["enabled"]
 
 
+@pytest.mark.rule("2.15.4", server="sqlite postgresql")
 def test_the_journal_goes_by_its_own_age(acme: Organization) -> None:
     """Old change sets go with their rows, of everybody, also of the purged; younger ones stay."""
     rich(acme)

@@ -178,6 +178,7 @@ def test_of_many_threads_one_claims(schedules: Schedules) -> None:
         assert schedules.settle("acme", "full", by=won[0], next_due=past, failures=0)
 
 
+@pytest.mark.rule("2.14.2", server="sqlite postgresql")
 def test_of_several_replicas_one_claims(store_url: str, schedules: Schedules) -> None:
     """Processes that all look and then all reach for it: one has it."""
     scheduled(schedules)

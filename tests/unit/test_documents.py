@@ -10,7 +10,7 @@ import pytest
 from syncd.cli.catalog import COMMANDS
 from syncd.settings import DEFAULT_LIMITS
 from tests import conformance
-from tests.conformance import BadRules, Mark, Rule, faults, known_tests, marks_of
+from tests.conformance import BadRules, Mark, Rule, faults, gaps, known_tests, marks_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -42,6 +42,27 @@ def test_no_mark_claims_what_cannot_be() -> None:
     assert faults(rules, conformance.marks()) == []
 
 
+def test_every_rule_has_a_row_and_a_proof_or_a_word_why_not() -> None:
+    """No rule is left out of the page, and none stands there without a test or what is missing."""
+    rules = [rule for chapter in conformance.chapters().values() for rule in chapter]
+    assert gaps(rules, conformance.marks()) == []
+
+
+def test_gaps_are_named() -> None:
+    """A rule that is not listed and one that nothing proves or excuses are told by number."""
+    rules = [Rule(number, "text", missing="all") for number in conformance.numbers()]
+    assert gaps(rules, []) == []
+    first, second, third, *_ = rules
+    unproven = [Rule(third.number, "text") if rule is third else rule for rule in rules]
+    found = gaps([rule for rule in unproven if rule is not second], [])
+    assert [fault.split()[:4] for fault in found] == [
+        ["rule", second.number, "has", "no"],
+        ["rule", third.number, "has", "neither"],
+    ]
+    assert gaps(unproven, [Mark(third.number, "pure", "a::test")]) == []
+    assert first.number == "2.1.1"
+
+
 def test_wrong_marks_are_named() -> None:
     """An unknown rule, one that does not apply and an unknown server are told with their test."""
     rules = [Rule("1.1", "text"), Rule("K2", "text", not_applicable="because")]
@@ -66,7 +87,7 @@ def test_one(x): ...
 
 @pytest.mark.rule("1.3", server="pure")
 class TestTwo:
-    @pytest.mark.rule("1.4", server="sqlite")
+    @pytest.mark.rule("1.4", server="sqlite postgresql")
     def test_three(self): ...
 """
     assert marks_of(source, "unit/test_x.py") == [
@@ -74,6 +95,7 @@ class TestTwo:
         Mark("1.2", "proxy", "unit/test_x.py::test_one"),
         Mark("1.3", "pure", "unit/test_x.py::TestTwo"),
         Mark("1.4", "sqlite", "unit/test_x.py::TestTwo::test_three"),
+        Mark("1.4", "postgresql", "unit/test_x.py::TestTwo::test_three"),
     ]
 
 
@@ -84,6 +106,8 @@ class TestTwo:
         '@pytest.mark.rule("1.1")\ndef test_a(): ...',
         '@pytest.mark.rule("1.1", "1.2", server="pure")\ndef test_a(): ...',
         '@pytest.mark.rule(NUMBER, server="pure")\ndef test_a(): ...',
+        '@pytest.mark.rule("1.1", server=("pure", "sqlite"))\ndef test_a(): ...',
+        '@pytest.mark.rule("1.1", server="pure pure")\ndef test_a(): ...',
     ],
 )
 def test_marks_that_could_not_be_counted_are_refused(source: str) -> None:
