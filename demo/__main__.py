@@ -63,8 +63,8 @@ def tell(folder: Path, directory: company.Company) -> None:
     """Tell the story."""
     heading("A company and its directory")
     say("""Mühle Instruments keeps its people in an LDAP directory: 24 of them in nested
-        organizational units, with five roles and three teams. It runs here, embedded, on a loopback port. This
-        file is all that syncd has to know:""")
+        organizational units, with five roles and three teams. It runs here, embedded, on a
+        loopback port. This file is all that syncd has to know:""")
     quote(configure(folder, directory))
     syncd = Command(folder)
 

@@ -65,27 +65,22 @@ def groups_of_path(mapper: str, names: Sequence[str]) -> tuple[ContainerRecord, 
     found: list[ContainerRecord] = []
     for depth, name in enumerate(names, 1):
         key = key_of(f"groups path\0{naming.joined_path(tuple(names[:depth]))}")
-        found.append(configured_group(mapper, key, name, found))
+        found.append(
+            ContainerRecord(
+                mapper=mapper,
+                container_key=key,
+                external_id=key.hex(),
+                dn="",
+                dn_key=key,
+                name=name,
+                target=name,
+                members=(),
+                whole=True,
+                kind="group",
+                parents=(found[-1].container_key,) if found else (),
+            )
+        )
     return tuple(found)
-
-
-def configured_group(
-    mapper: str, key: bytes, name: str, above: Sequence[ContainerRecord]
-) -> ContainerRecord:
-    """Return a group that no directory holds, below the last of those above it."""
-    return ContainerRecord(
-        mapper=mapper,
-        container_key=key,
-        external_id=key.hex(),
-        dn="",
-        dn_key=key,
-        name=name,
-        target=name,
-        members=(),
-        whole=True,
-        kind="group",
-        parents=(above[-1].container_key,) if above else (),
-    )
 
 
 def _attributes_reader(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syncd.mappers.attributes import ManySource, Source
-from syncd.mappers.groups import configured_group, groups_of_path
+from syncd.mappers.groups import groups_of_path
 from syncd.mappers.options import HardcodedRoleOptions
 from syncd.naming import group_names
 from syncd.records import ContainerRecord, MemberOf, key_of
@@ -27,20 +27,16 @@ def hardcoded_attribute(options: HardcodedAttributeOptions) -> ManySource:
     return ManySource(options.name, None, lambda _: values)
 
 
-def hardcoded_key(mapper: str) -> bytes:
-    """Return the key of the container that stands for a hardcoded role or group."""
-    return key_of(f"hardcoded\0{mapper}")
-
-
 def hardcoded_membership(options: HardcodedRoleOptions | HardcodedGroupOptions) -> MemberOf:
     """Return the statement that everybody makes."""
-    given = options.role if isinstance(options, HardcodedRoleOptions) else options.group
-    return MemberOf(options.name, hardcoded_key(options.name), given)
+    if isinstance(options, HardcodedRoleOptions):
+        return MemberOf(options.name, hardcoded_role(options).container_key, options.role)
+    return MemberOf(options.name, hardcoded_group(options)[-1].container_key, options.group)
 
 
 def hardcoded_role(options: HardcodedRoleOptions) -> ContainerRecord:
     """Return the container that no directory holds and that everybody is in."""
-    key = hardcoded_key(options.name)
+    key = key_of(f"hardcoded\0{options.name}")
     return ContainerRecord(
         mapper=options.name,
         container_key=key,
@@ -55,7 +51,8 @@ def hardcoded_role(options: HardcodedRoleOptions) -> ContainerRecord:
 
 
 def hardcoded_group(options: HardcodedGroupOptions) -> tuple[ContainerRecord, ...]:
-    """Return the group that everybody is in, after those of its path, outermost first."""
-    *above, name = group_names(options.group)
-    path = groups_of_path(options.name, above)
-    return (*path, configured_group(options.name, hardcoded_key(options.name), name, path))
+    """Return the group that everybody is in, after those of its path, outermost first.
+
+    It is that of any other mapper's path of these names, and that of a renamed mapper.
+    """
+    return groups_of_path(options.name, group_names(options.group))

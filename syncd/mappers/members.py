@@ -7,6 +7,8 @@ little more than what its DN's key costs.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -68,11 +70,13 @@ def _reader(
         values, whole = joined_ranges(entry, attribute)
         # By key alone: all are of one kind, and comparing whole tuples costs twice as much.
         members = sorted(map(member, values), key=_key)
-        keys = set(map(_key, members))
-        if len(keys) != len(members):
+        # Neighbours, because a set of all keys would take as much memory as a fifth of the members.
+        if any(one[1] == other[1] for one, other in pairwise(members)):
             members = _each_once(members)
-        if not nobody.isdisjoint(keys):
-            members = [each for each in members if each[1] not in nobody]
+        for none in nobody:
+            at = bisect_left(members, none, key=_key)
+            if at < len(members) and members[at][1] == none:
+                del members[at]
         return tuple(members), whole
 
     return read

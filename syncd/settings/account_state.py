@@ -30,6 +30,15 @@ ATTRIBUTES = (
     "ds-pwp-account-expiration-time",
 )
 _SPELLINGS = {name.lower(): name for name in ATTRIBUTES}
+# Unlocking sets these anew and takes none of them away.
+_SET_TO_UNLOCK = frozenset(
+    {
+        "userAccountControl",
+        "accountExpires",
+        "msDS-User-Account-Control-Computed",
+        "lockoutTime",
+    }
+)
 _LOCKS = frozenset({"lockoutTime", "pwdAccountLockedTime"})
 
 
@@ -89,8 +98,7 @@ class AccountState(Section):
 
     def conflicts(self, vendor: str | None = None) -> Iterator[Conflict]:
         """Yield what contradicts itself; ``vendor`` is the directory's."""
-        defaults = VENDOR_DEFAULTS.get(vendor or "other", {}).get("account_state_attributes", ())
-        used = self.attributes or tuple(defaults)
+        used = self._used(vendor)
         if not used:
             yield conflict(
                 "attributes",
@@ -109,3 +117,11 @@ class AccountState(Section):
                 "attributes",
                 because=f"has no effect: it belongs to {' and '.join(sorted(_LOCKS))}",
             )
+
+    def needs_time(self, vendor: str | None = None) -> bool:
+        """Return whether missing attributes are told by the entries' modification times."""
+        return not self.trust_absence and not _SET_TO_UNLOCK.issuperset(self._used(vendor))
+
+    def _used(self, vendor: str | None) -> tuple[str, ...]:
+        defaults = VENDOR_DEFAULTS.get(vendor or "other", {}).get("account_state_attributes", ())
+        return self.attributes or tuple(defaults)

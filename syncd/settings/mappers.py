@@ -16,13 +16,14 @@ from syncd.settings.roles import RoleImport
 from syncd.settings.values import AnyText, Flag, Section, Text
 
 RESERVED_NAMES = ("manual", "default", "import roles")
+MODIFIED = "modifyTimestamp"
 PREDEFINED_NAMES = (
     "username",
     "first name",
     "last name",
     "email",
     "createTimestamp",
-    "modifyTimestamp",
+    MODIFIED,
 )
 LATER_TYPES = (
     "claim-to-attribute",
@@ -233,6 +234,7 @@ def mapper_conflicts(
             targets.setdefault(target, here)
     yield from _renames(mappers)
     yield from _second_account_state(mappers)
+    yield from _timeless_account_state(mappers, vendor)
     off = {m.name for m in mappers if isinstance(m, SwitchedOff) or not m.enabled}
     if "username" in off and "username" not in targets:
         index = next(i for i, m in enumerate(mappers) if m.name == "username")
@@ -270,6 +272,22 @@ def _second_account_state(mappers: Sequence[ActiveMapper | SwitchedOff]) -> Iter
             f"mappers.{found[0]}.type",
             because="is account-state, of which an organization has one; name all attributes there",
         )
+
+
+def _timeless_account_state(
+    mappers: Sequence[ActiveMapper | SwitchedOff], vendor: str | None
+) -> Iterator[Conflict]:
+    off = {m.name: i for i, m in enumerate(mappers) if isinstance(m, SwitchedOff) or not m.enabled}
+    if MODIFIED not in off:
+        return
+    for index, mapper in enumerate(mappers):
+        if isinstance(mapper, AccountStateMapper) and mapper.enabled and mapper.needs_time(vendor):
+            yield conflict(
+                f"mappers.{off[MODIFIED]}.enabled",
+                f"mappers.{index}.trust_absence",
+                because=f"switches {MODIFIED} off, which tells that a missing attribute was taken "
+                "away: who was unlocked would stay disabled; keep it, or set trust_absence: true",
+            )
 
 
 _PREDEFINED_TARGETS = {

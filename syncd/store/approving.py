@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import and_, delete, exists, func, insert, literal, select, update
+from sqlalchemy import and_, case, delete, exists, func, insert, literal, null, select, update
 
 from syncd.records import Watermark
 from syncd.store import holding, planning, schema
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from syncd.store.database import Database
     from syncd.store.leases import Lease
 
-C, I = schema.stage_containers, schema.identities
+C, I, U = schema.stage_containers, schema.identities, schema.users
 IN_LIST = 500
 
 
@@ -52,8 +52,12 @@ class Approving:
         """Return the next rows of a plan, to see whether they still hold."""
         P = schema.plan_people
         dn = func.coalesce(P.c.dn, P.c.old_dn, I.c.dn, "")
+        # Of somebody who was away before the plan was made the directory has nothing to say.
+        away = and_(P.c.kinds == int(Kind.GRANTS), ~U.c.living)
+        external_id = case((away, null()), else_=P.c.external_id)
         query = (
-            select(P.c.number, P.c.external_id, dn, P.c.kinds, P.c.fingerprint, P.c.username)
+            select(P.c.number, external_id, dn, P.c.kinds, P.c.fingerprint, P.c.username)
+            .outerjoin(U, U.c.id == P.c.user_id)
             .outerjoin(I, and_(I.c.user_id == P.c.user_id, I.c.source == self.source))
             .where(P.c.run_id == run_id, P.c.number > after, P.c.state == "planned")
             .order_by(P.c.number)
@@ -63,13 +67,13 @@ class Approving:
             return [
                 PlanRow(
                     number,
-                    external_id,
+                    known_as,
                     name,
                     bool(kinds & Kind.MISSING or kinds & Kind.DELETE),
                     None if fingerprint is None else bytes(fingerprint),
                     username,
                 )
-                for number, external_id, name, kinds, fingerprint, username in connection.execute(
+                for number, known_as, name, kinds, fingerprint, username in connection.execute(
                     query
                 )
             ]

@@ -65,30 +65,37 @@ class BearingReads:
 
     def strangers(self, run_id: int, mapper: str) -> list[str]:
         """Return the DNs that changed containers of a mapper name and that are nothing known."""
-        person = exists().where(
+        person = and_(
             IK.c.organization_id == self.organization_id,
             IK.c.kind == "dn",
             IK.c.key == R.c.member_key,
         )
-        staged = exists().where(K.c.run_id == run_id, K.c.kind == "dn", K.c.key == R.c.member_key)
-        container = exists().where(
+        staged = and_(K.c.run_id == run_id, K.c.kind == "dn", K.c.key == R.c.member_key)
+        container = and_(
             CT.c.organization_id == self.organization_id,
             CT.c.mapper == mapper,
             CT.c.dn_key == R.c.member_key,
         )
-        staged_container = exists().where(
+        staged_container = and_(
             C.c.run_id == run_id, C.c.mapper == mapper, C.c.dn_key == R.c.member_key
         )
+        # Outer joins and not NOT EXISTS, for which SQLite would walk the stage's keys each time: a
+        # join it gives an index of its own.
         query = (
             select(R.c.value)
+            .select_from(R)
+            .outerjoin(IK, person)
+            .outerjoin(K, staged)
+            .outerjoin(CT, container)
+            .outerjoin(C, staged_container)
             .where(
                 R.c.run_id == run_id,
                 R.c.mapper == mapper,
                 R.c.kind == "dn",
-                ~person,
-                ~staged,
-                ~container,
-                ~staged_container,
+                IK.c.user_id.is_(None),
+                K.c.user_id.is_(None),
+                CT.c.container_key.is_(None),
+                C.c.number.is_(None),
             )
             .distinct()
         )
@@ -149,17 +156,17 @@ class BearingReads:
             rows = connection.execute(query).all()
         return [(bytes(key), external_id, dn) for key, external_id, dn in rows]
 
-    def absent_containers(self, run_id: int) -> list[tuple[str, bytes, str]]:
-        """Return (mapper, key, DN) of the stored containers that a plan takes for gone."""
+    def absent_containers(self, run_id: int) -> list[tuple[str, bytes, str, bool]]:
+        """Return what a plan takes for gone: mapper, key, DN, outside of the mapper's base."""
         gone = and_(A.c.mapper == CT.c.mapper, A.c.container_key == CT.c.container_key)
         query = (
-            select(CT.c.mapper, CT.c.container_key, CT.c.dn)
+            select(CT.c.mapper, CT.c.container_key, CT.c.dn, CT.c.outside)
             .join(A, gone)
             .where(A.c.run_id == run_id, CT.c.organization_id == self.organization_id)
         )
         with self.database.read() as connection:
             rows = connection.execute(query).all()
-        return [(mapper, bytes(key), dn) for mapper, key, dn in rows if dn]
+        return [(mapper, bytes(key), dn, bool(outside)) for mapper, key, dn, outside in rows if dn]
 
     def _people(self, ids: Select[Any], most: int | None = None) -> list[Person]:
         # One after the other: in one statement SQLite may begin with everybody.

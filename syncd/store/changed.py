@@ -8,7 +8,9 @@ from sqlalchemy import and_, exists, func, literal, or_, select, union
 
 from syncd.records import batched
 from syncd.store import plan_counts, schema
+from syncd.store.accounts import LOCKED
 from syncd.store.bearing import BearingReads
+from syncd.store.plan_scope import ACCOUNT_STATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 S, K = schema.stage_users, schema.stage_keys
 U, I, IK = schema.users, schema.identities, schema.identity_keys
+X = schema.restrictions
 C, CT = schema.stage_containers, schema.containers
 MR, RUNS = schema.membership_refs, schema.runs
 
@@ -57,6 +60,38 @@ class ChangedReads(BearingReads):
     def outside_containers(self, mapper: str) -> list[Container]:
         """Return the containers outside of a mapper's base that hand their members on to it."""
         return self._containers(mapper, outside=True)
+
+    def containers_naming(self, mapper: str, keys: Iterable[bytes]) -> list[Container]:
+        """Return those in a mapper's base that name one of these stored containers by its DN."""
+        named = CT.alias("named")
+        query = (
+            select(CT.c.container_key, CT.c.external_id, CT.c.dn)
+            .select_from(named)
+            .join(
+                MR,
+                and_(
+                    MR.c.organization_id == named.c.organization_id,
+                    MR.c.kind == "dn",
+                    MR.c.member_key == named.c.dn_key,
+                ),
+            )
+            .join(CT, CT.c.container_key == MR.c.container_key)
+            .where(
+                named.c.organization_id == self.organization_id,
+                named.c.mapper == mapper,
+                MR.c.mapper == mapper,
+                self._of_mapper(mapper),
+                func.coalesce(CT.c.outside, False) == False,  # noqa: E712 - SQL
+            )
+        )
+        found: dict[bytes, Container] = {}
+        with self.database.read() as connection:
+            for part in batched(list(keys), IN_LIST):
+                for key, name, dn in connection.execute(
+                    query.where(named.c.container_key.in_(part))
+                ):
+                    found[bytes(key)] = (bytes(key), name, dn)
+        return list(found.values())
 
     def _containers(self, mapper: str, *, outside: bool = False) -> list[Container]:
         query = select(CT.c.container_key, CT.c.external_id, CT.c.dn).where(
@@ -129,6 +164,22 @@ class ChangedReads(BearingReads):
             query = self._living_people().where(I.c.digest.is_(None)).order_by(I.c.user_id)
             return people(connection, query.limit(most))
 
+    def locked_out(self, most: int) -> list[Person]:
+        """Return at most ``most`` living people locked until the directory says otherwise."""
+        query = (
+            self._living_people()
+            .join(X, X.c.user_id == U.c.id)
+            .where(
+                X.c.organization_id == self.organization_id,
+                X.c.source == ACCOUNT_STATE,
+                X.c.reason == LOCKED,
+                X.c.until.is_(None),
+            )
+            .order_by(X.c.since, X.c.user_id)
+        )
+        with self.database.read() as connection:
+            return people(connection, query.limit(most))
+
     def name_holders(self, run_id: int) -> list[Person]:
         """Return unread people whose usernames staged others want."""
         other = S.alias("other")
@@ -153,12 +204,17 @@ class ChangedReads(BearingReads):
     def naming_containers(self, run_id: int) -> list[tuple[str, bytes, str]]:
         """Return (mapper, key, DN) of the stored containers that name something new or moved.
 
-        That is somebody, or another container.
+        That is somebody, who may have come back, or another container.
 
         Directories mend memberships of moved and deleted people without touching the container's
         time of modification, so what is stored of these containers may be out of date.
         """
-        moved = or_(~S.c.known, S.c.dn != func.coalesce(I.c.dn, ""))
+        # Who was gone too: with a deleted entry its memberships go, and do not come back with it.
+        moved = or_(
+            ~S.c.known,
+            S.c.dn != func.coalesce(I.c.dn, ""),
+            ~func.coalesce(U.c.living, False),
+        )
         person = and_(
             I.c.organization_id == self.organization_id,
             I.c.source == self.source,
@@ -169,6 +225,7 @@ class ChangedReads(BearingReads):
             .select_from(S)
             .join(K, and_(K.c.run_id == S.c.run_id, K.c.user_id == S.c.user_id))
             .outerjoin(I, person)
+            .outerjoin(U, U.c.id == S.c.user_id)
             .where(S.c.run_id == run_id, moved)
         )
         was_named = (
@@ -176,6 +233,7 @@ class ChangedReads(BearingReads):
             .select_from(S)
             .join(IK, IK.c.user_id == S.c.user_id)
             .outerjoin(I, person)
+            .outerjoin(U, U.c.id == S.c.user_id)
             .where(S.c.run_id == run_id, moved, IK.c.organization_id == self.organization_id)
         )
         same = and_(CT.c.mapper == C.c.mapper, CT.c.container_key == C.c.container_key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from itertools import chain, pairwise, starmap
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, exists, func, insert, literal, select, update
@@ -14,9 +15,9 @@ from syncd.store.nesting import PARENT
 from syncd.store.planning import NameConflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from syncd.records import ContainerRecord, Quarantined, UserRecord
+    from syncd.records import ContainerRecord, Member, Quarantined, UserRecord
     from syncd.store.database import Database
     from syncd.store.staging import DigestTable, StoredPerson
 
@@ -181,43 +182,33 @@ class Collecting:
         containers: Sequence[tuple[int, ContainerRecord, str, int | None]],
     ) -> None:
         """Stage changed containers (number, record, target's key, digest) with their members."""
-        rows, refs = [], []
-        for number, record, target_key, digest in containers:
-            rows.append(
-                (
-                    run_id,
-                    number,
-                    record.mapper,
-                    record.container_key,
-                    record.external_id,
-                    record.dn,
-                    record.name,
-                    record.target,
-                    target_key,
-                    None,
-                    digest,
-                    record.whole,
-                    record.dn_key,
-                    record.kind,
-                    record.attributes,
-                )
+        rows = [
+            (
+                run_id,
+                number,
+                record.mapper,
+                record.container_key,
+                record.external_id,
+                record.dn,
+                record.name,
+                record.target,
+                target_key,
+                None,
+                digest,
+                record.whole,
+                record.dn_key,
+                record.kind,
+                record.attributes,
             )
-            mapper, key = record.mapper, record.container_key
-            # Two spellings of one DN are one member.
-            members = {(kind, member_key): value for kind, member_key, value in record.members}
-            refs += [
-                (run_id, number, mapper, key, kind, member_key, value, None)
-                for (kind, member_key), value in members.items()
-            ]
-            refs += [
-                (run_id, number, mapper, key, PARENT, parent, "", None)
-                for parent in dict.fromkeys(record.parents)
-            ]
+            for number, record, target_key, digest in containers
+        ]
+        if not rows:
+            return
         with self.database.stage() as connection:
-            if rows:
-                staging.bulk_insert(self.database, connection, C, rows)
-            if refs:
-                staging.bulk_insert(self.database, connection, R, refs)
+            staging.bulk_insert(self.database, connection, C, rows)
+            refs = _references(run_id, containers)
+            if (first := next(refs, None)) is not None:
+                staging.bulk_insert(self.database, connection, R, chain((first,), refs))
 
     def drop_duplicates(self, run_id: int) -> list[NameConflict]:
         """Settle people whom the listing showed more than once.
@@ -415,3 +406,27 @@ class Collecting:
         with self.database.stage() as connection:
             rows = [(run_id, None, mapper, key, "not in the directory any more") for key in keys]
             staging.bulk_insert(self.database, connection, A, rows)
+
+
+def _references(
+    run_id: int, containers: Sequence[tuple[int, ContainerRecord, str, int | None]]
+) -> Iterator[tuple[object, ...]]:
+    """Yield a row for each member and each parent of these containers.
+
+    One by one: rows for all members of a large container would be more than the rest of the run.
+    """
+    for number, record, _, _ in containers:
+        mapper, key = record.mapper, record.container_key
+        members: Iterable[Member] = record.members
+        if not all(starmap(_is_before, pairwise(record.members))):
+            # Two spellings of one DN are one member.
+            members = {each[:2]: each for each in record.members}.values()
+        for kind, member_key, value in members:
+            yield run_id, number, mapper, key, kind, member_key, value, None
+        for parent in dict.fromkeys(record.parents):
+            yield run_id, number, mapper, key, PARENT, parent, "", None
+
+
+def _is_before(one: Member, other: Member) -> bool:
+    """Tell whether two members come in the order in which a member is told from all others."""
+    return one[0] < other[0] or (one[0] == other[0] and one[1] < other[1])

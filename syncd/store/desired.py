@@ -9,7 +9,7 @@ from sqlalchemy import and_, exists, func, or_, select
 from syncd.store import schema
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement, Join, Select
 
     from syncd.store.plan_scope import PlanScope
     from syncd.store.sides import Side
@@ -85,7 +85,7 @@ def _branches(
         .select_from(R)
         .join(C, numbered_container)
         .join(K, named)
-        .where(R.c.run_id == run, R.c.number > 0),
+        .where(R.c.run_id == run),
         # … and people whose entry did not change.
         select(IK.c.user_id, C.c.target_id, C.c.mapper, C.c.container_key)
         .select_from(R)
@@ -93,7 +93,6 @@ def _branches(
         .join(IK, stored_name)
         .where(
             R.c.run_id == run,
-            R.c.number > 0,
             ~_staged(scope, IK.c.user_id),
             ~is_gone(scope, IK.c.user_id),
         ),
@@ -148,59 +147,57 @@ def _branches(
             ~is_gone(scope, MR.c.user_id),
         ),
         # Other, unchanged containers of what this run bears on, and their unchanged people.
-        _unchanged_members(scope)
-        .add_columns(stored_target, CT.c.mapper, CT.c.container_key)
-        .where(stored_here, side.of(CT).in_(affected_targets(scope))),
+        _unchanged_members(
+            scope, ST.outerjoin(CT, and_(_unread(scope), side.of(CT) == ST.c.target_id))
+        ).add_columns(stored_target, CT.c.mapper, CT.c.container_key),
     ]
     return [*branches, *(of_containers if affected else ())]
 
 
 def _from_below(scope: PlanScope) -> Select[tuple[int, int, str]]:
     """Return the unchanged people of unchanged containers below what this run bears on."""
-    above = and_(
-        SA.c.run_id == scope.run_id,
-        SA.c.mapper == CT.c.mapper,
-        SA.c.container_key == CT.c.container_key,
+    below = and_(SA.c.run_id == scope.run_id, SA.c.target_id == ST.c.target_id)
+    container = and_(
+        _unread(scope), CT.c.mapper == SA.c.mapper, CT.c.container_key == SA.c.container_key
     )
-    return (
-        _unchanged_members(scope)
-        .join(SA, above)
-        .add_columns(SA.c.target_id, CT.c.mapper)
-        .where(CT.c.mapper.in_(scope.mappers), SA.c.target_id.in_(affected_targets(scope)))
-    )
+    tables = ST.outerjoin(SA, below).outerjoin(CT, container)
+    return _unchanged_members(scope, tables).add_columns(SA.c.target_id, CT.c.mapper)
 
 
-def _unchanged_members(scope: PlanScope) -> Select[tuple[int]]:
-    """Return the unchanged people of unchanged containers.
+def _unchanged_members(scope: PlanScope, containers: Join) -> Select[tuple[int]]:
+    """Return the unchanged people of ``containers``, which are a join that begins with the targets.
 
-    By their keys, because one key may mean several people and a reference names but one.
+    By their keys, because one key may mean several people and a reference names but one. With outer
+    joins, although nothing is wanted of what has no partner, because SQLite keeps their order: the
+    targets of a run may be few, and the organization's people and references are not.
     """
     MR, organization = schema.membership_refs, scope.organization_id
+    named = and_(
+        MR.c.organization_id == organization,
+        MR.c.mapper == CT.c.mapper,
+        MR.c.container_key == CT.c.container_key,
+    )
+    known = and_(
+        IK.c.organization_id == organization, IK.c.kind == MR.c.kind, IK.c.key == MR.c.member_key
+    )
     return (
         select(IK.c.user_id)
-        .select_from(CT)
-        .join(
-            MR,
-            and_(
-                MR.c.organization_id == organization,
-                MR.c.mapper == CT.c.mapper,
-                MR.c.container_key == CT.c.container_key,
-            ),
-        )
-        .join(
-            IK,
-            and_(
-                IK.c.organization_id == organization,
-                IK.c.kind == MR.c.kind,
-                IK.c.key == MR.c.member_key,
-            ),
-        )
+        .select_from(containers.outerjoin(MR, named).outerjoin(IK, known))
         .where(
-            CT.c.organization_id == organization,
-            ~_read_again(scope),
+            ST.c.run_id == scope.run_id,
+            IK.c.user_id.is_not(None),
             ~_staged(scope, IK.c.user_id),
             ~is_gone(scope, IK.c.user_id),
         )
+    )
+
+
+def _unread(scope: PlanScope) -> ColumnElement[bool]:
+    """Tell the stored containers of which this run has no newer word."""
+    return and_(
+        CT.c.organization_id == scope.organization_id,
+        CT.c.mapper.in_(scope.mappers),
+        ~_read_again(scope),
     )
 
 

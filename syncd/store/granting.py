@@ -12,7 +12,7 @@ from syncd.store import schema
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
-    from syncd.store.applying import Batch
+    from syncd.store.batch import Batch
     from syncd.store.sides import Side
 
 J = schema.journal

@@ -37,9 +37,14 @@ def plan_hierarchy(
     nodes: Mapping[bytes, Node],
     parents: Mapping[bytes, set[bytes]],
 ) -> list[Remark]:
-    """Stage the parents of a mapper's groups; return what could not be taken as it is."""
+    """Stage the parents of a mapper's groups; return what could not be taken as it is.
+
+    A mapper that does not preserve inheritance has none but those of its path.
+    """
     dns = {node.target_id: node.dn for node in nodes.values() if node.kind == "group"}
     wanted = _edges(nodes, parents)
+    if mapper not in scope.shapes.hierarchical:
+        wanted = {edge for edge in wanted if not dns[edge[0]] and not dns[edge[1]]}
     edges, remarks = without_circles(
         sorted(wanted, key=lambda edge: (dns[edge[0]], dns[edge[1]], edge)),
         fixed=_edges_of_others(connection, scope.organization_id, mapper),
@@ -153,8 +158,9 @@ def _plan_moves(connection: Connection, scope: PlanScope, mapper: str, edges: se
 
 def settle_parents(
     connection: Connection, organization_id: str, run_id: int, mappers: Iterable[str]
-) -> None:
-    """Store the parents of the groups of these mappers as the run found them."""
+) -> bool:
+    """Store the parents of the groups of these mappers as the run found them; tell of changes."""
+    changed = False
     for mapper in mappers:
         own = and_(GP.c.organization_id == organization_id, GP.c.source == mapper)
         stored = _pairs(connection, GP.c.parent_id, GP.c.group_id, own)
@@ -179,6 +185,8 @@ def settle_parents(
         ]
         if rows:
             connection.execute(insert(GP), rows)
+        changed = changed or stored != now
+    return changed
 
 
 def settle_closure(connection: Connection, organization_id: str) -> None:

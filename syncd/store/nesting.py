@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, delete, exists, func, insert, literal, select
+from sqlalchemy import and_, delete, exists, func, insert, literal, select, union
 
 from syncd.records import Remark
 from syncd.store import schema
 from syncd.store.hierarchy import plan_hierarchy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import ColumnElement, Connection, Select, Table
 
     from syncd.store.plan_scope import PlanScope
 
@@ -43,7 +43,8 @@ def plan_nesting(connection: Connection, scope: PlanScope) -> list[Remark]:
     """Stage the closure of nested containers, and the child groups of hierarchical mappers."""
     shapes = scope.shapes
     remarks: list[Remark] = []
-    for mapper in sorted((shapes.nested | shapes.hierarchical) & set(scope.mappers)):
+    grouping = shapes.groups | shapes.removed
+    for mapper in sorted((shapes.nested | grouping) & set(scope.mappers)):
         if not _touched(connection, scope, mapper):
             if mapper in shapes.nested:
                 _copy(connection, scope, mapper)
@@ -52,7 +53,7 @@ def plan_nesting(connection: Connection, scope: PlanScope) -> list[Remark]:
         parents = _parents(connection, scope, mapper, nodes)
         if mapper in shapes.nested:
             remarks += _stage(connection, scope, mapper, nodes, parents)
-        if mapper in shapes.hierarchical:
+        if mapper in grouping:
             remarks += plan_hierarchy(connection, scope, mapper, nodes, parents)
     return remarks
 
@@ -112,52 +113,74 @@ def _parents(
     connection: Connection, scope: PlanScope, mapper: str, nodes: Mapping[bytes, Node]
 ) -> dict[bytes, set[bytes]]:
     """Return the containers in which each container is, by what either side says."""
-    organization, run = scope.organization_id, scope.run_id
     # A container that was read whole anew says all that there is to say of its members.
     again = {
         bytes(key)
         for key in connection.scalars(
-            select(C.c.container_key).where(C.c.run_id == run, C.c.mapper == mapper, C.c.whole)
+            select(C.c.container_key).where(
+                C.c.run_id == scope.run_id, C.c.mapper == mapper, C.c.whole
+            )
         )
     }
-    of_mapper = and_(MR.c.organization_id == organization, MR.c.mapper == mapper)
-    here = and_(R.c.run_id == run, R.c.mapper == mapper)
-    stored_child = and_(
-        CT.c.organization_id == organization, CT.c.mapper == mapper, CT.c.dn_key == MR.c.member_key
-    )
-    staged_child = and_(C.c.run_id == run, C.c.mapper == mapper, C.c.dn_key == MR.c.member_key)
     parents: dict[bytes, set[bytes]] = defaultdict(set)
-
-    def add(parent: bytes, child: bytes) -> None:
+    edges = _staged_edges(connection, scope, mapper)
+    edges += [edge for says, edge in _stored_edges(connection, scope, mapper) if says not in again]
+    for parent, child in edges:
         if parent in nodes and child in nodes:
             parents[child].add(parent)
-
-    for query in (
-        select(MR.c.container_key, CT.c.container_key).join(CT, stored_child),
-        select(MR.c.container_key, C.c.container_key).join(C, staged_child),
-    ):
-        for parent, child in connection.execute(query.where(of_mapper, MR.c.kind == "dn")):
-            if bytes(parent) not in again:
-                add(bytes(parent), bytes(child))
-    stored_child = and_(
-        CT.c.organization_id == organization, CT.c.mapper == mapper, CT.c.dn_key == R.c.member_key
-    )
-    staged_child = and_(C.c.run_id == run, C.c.mapper == mapper, C.c.dn_key == R.c.member_key)
-    for query in (
-        select(R.c.container_key, CT.c.container_key).join(CT, stored_child),
-        select(R.c.container_key, C.c.container_key).join(C, staged_child),
-    ):
-        for parent, child in connection.execute(query.where(here, R.c.kind == "dn")):
-            add(bytes(parent), bytes(child))
-    # What containers say themselves of where they are: the child's own words.
-    said = select(MR.c.container_key, MR.c.member_key).where(of_mapper, MR.c.kind == PARENT)
-    for child, parent in connection.execute(said):
-        if bytes(child) not in again:
-            add(bytes(parent), bytes(child))
-    said = select(R.c.container_key, R.c.member_key).where(here, R.c.kind == PARENT)
-    for child, parent in connection.execute(said):
-        add(bytes(parent), bytes(child))
     return parents
+
+
+def _stored_edges(
+    connection: Connection, scope: PlanScope, mapper: str
+) -> Iterator[tuple[bytes, tuple[bytes, bytes]]]:
+    """Yield (who says so, (parent, child)) of what containers were last read to say."""
+    # The organization by way of an expression, so that SQLite goes by the index of the keys, which
+    # are few, and not through all references of a mapper.
+    said = and_(MR.c.organization_id.concat("") == scope.organization_id, MR.c.mapper == mapper)
+    for table, known in _known(scope, mapper):
+        child = and_(known, table.c.dn_key == MR.c.member_key)
+        query = select(MR.c.container_key, table.c.container_key).join(table, child)
+        for parent, key in connection.execute(query.where(said, MR.c.kind == "dn")):
+            yield bytes(parent), (bytes(parent), bytes(key))
+        # What containers say themselves of where they are: the child's own words.
+        above = and_(known, table.c.container_key == MR.c.member_key)
+        query = select(MR.c.container_key, MR.c.member_key).join(table, above)
+        for key, parent in connection.execute(query.where(said, MR.c.kind == PARENT)):
+            yield bytes(key), (bytes(parent), bytes(key))
+
+
+def _staged_edges(
+    connection: Connection, scope: PlanScope, mapper: str
+) -> list[tuple[bytes, bytes]]:
+    """Return (parent, child) of what containers say in this run."""
+    here = and_(R.c.run_id == scope.run_id, R.c.mapper == mapper)
+    said = select(R.c.member_key, R.c.container_key).where(here, R.c.kind == PARENT)
+    edges = [(bytes(parent), bytes(child)) for parent, child in connection.execute(said)]
+    # Members that are containers. No index tells the stage's members apart, and a join would walk
+    # through all of them for each container.
+    dns = union(*(select(table.c.dn_key).where(known) for table, known in _known(scope, mapper)))
+    query = select(R.c.container_key, R.c.member_key).where(
+        here, R.c.kind == "dn", R.c.member_key.in_(dns)
+    )
+    members = connection.execute(query).all()
+    children: dict[bytes, list[bytes]] = defaultdict(list)
+    for table, known in _known(scope, mapper) if members else ():
+        query = select(table.c.dn_key, table.c.container_key).where(known)
+        for dn_key, key in connection.execute(query.where(table.c.dn_key.is_not(None))):
+            children[bytes(dn_key)].append(bytes(key))
+    edges += [
+        (bytes(parent), child) for parent, member in members for child in children[bytes(member)]
+    ]
+    return edges
+
+
+def _known(scope: PlanScope, mapper: str) -> tuple[tuple[Table, ColumnElement[bool]], ...]:
+    """Return where a mapper's containers are, stored and staged."""
+    return (
+        (CT, and_(CT.c.organization_id == scope.organization_id, CT.c.mapper == mapper)),
+        (C, and_(C.c.run_id == scope.run_id, C.c.mapper == mapper)),
+    )
 
 
 def ancestors_of(key: bytes, parents: Mapping[bytes, set[bytes]]) -> tuple[set[bytes], bool]:
@@ -231,6 +254,30 @@ def settle_ancestors(
         ]
         if rows:
             connection.execute(insert(CA), rows)
+
+
+def forget_strays(connection: Connection, organization_id: str, mappers: Iterable[str]) -> None:
+    """Forget the containers outside of a mapper's base that none of the others names any more."""
+    named = exists().where(
+        MR.c.organization_id == organization_id,
+        MR.c.kind == "dn",
+        MR.c.member_key == CT.c.dn_key,
+        MR.c.mapper == CT.c.mapper,
+        MR.c.container_key != CT.c.container_key,
+    )
+    for mapper in mappers:
+        own = and_(CT.c.organization_id == organization_id, CT.c.mapper == mapper, CT.c.outside)
+        # What only such a one named follows.
+        while keys := list(connection.scalars(select(CT.c.container_key).where(own, ~named))):
+            for key in keys:
+                for table in (MR, CT):
+                    connection.execute(
+                        delete(table).where(
+                            table.c.organization_id == organization_id,
+                            table.c.mapper == mapper,
+                            table.c.container_key == key,
+                        )
+                    )
 
 
 def _pairs(connection: Connection, query: Select[Any]) -> set[tuple[bytes, bytes]]:

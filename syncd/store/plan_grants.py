@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, exists, func, insert, literal, or_, select, union, union_all
+from sqlalchemy import (
+    and_,
+    exists,
+    false,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union,
+    union_all,
+)
 
 from syncd.store import schema
 from syncd.store.desired import affected_targets, is_gone, wanted_of
@@ -30,27 +41,63 @@ def plan_grants(database: Database, connection: Connection, scope: PlanScope) ->
     if not scope.mappers:
         return
     affected = _stage_targets(connection, scope)
-    # SQLite takes keys that it never looked at for ten, and would begin with everybody's.
-    database.analyze(connection, ST, SA, *((IK,) if database.dialect == "sqlite" else ()))
+    # SQLite takes what it never looked at for ten rows, and would begin with everybody's keys.
+    database.analyze(connection, ST, SA, *((IK, CT) if database.dialect == "sqlite" else ()))
     for side in SIDES:
-        mappers = scope.of(side.kind)
+        bringing = scope.of(side.kind)
+        former = _retyped(connection, scope, side, bringing)
+        mappers = (*bringing, *former)
         if mappers:
             own = replace(
                 scope,
                 mappers=mappers,
                 revoking=tuple(name for name in scope.revoking if name in mappers),
+                shapes=replace(scope.shapes, removed=scope.shapes.removed | {*former}),
             )
-            _plan_side(database, connection, own, side, affected=affected)
+            _plan_side(database, connection, own, side, bringing, affected=affected)
     _number_the_rest(connection, scope)
 
 
+def _retyped(
+    connection: Connection, scope: PlanScope, side: Side, bringing: tuple[str, ...]
+) -> list[str]:
+    """Return the mappers that brought roles before and bring groups now, or the reverse.
+
+    What they gave then they do not give any more.
+    """
+    others = [name for name in scope.mappers if name not in bringing]
+    stood = CT.c.role_id != 0 if side.kind == "role" else CT.c.group_id.is_not(None)
+    queries = [
+        select(CT.c.mapper)
+        .join(
+            table,
+            and_(table.c.mapper == CT.c.mapper, table.c.container_key == CT.c.container_key),
+        )
+        .where(
+            table.c.run_id == scope.run_id,
+            CT.c.organization_id == scope.organization_id,
+            CT.c.mapper.in_(others),
+            stood,
+        )
+        for table in (C, A)
+    ]
+    return sorted(connection.scalars(union(*queries))) if others else []
+
+
 def _plan_side(
-    database: Database, connection: Connection, scope: PlanScope, side: Side, *, affected: bool
+    database: Database,
+    connection: Connection,
+    scope: PlanScope,
+    side: Side,
+    bringing: tuple[str, ...],
+    *,
+    affected: bool,
 ) -> None:
+    """Plan one side: what ``bringing`` mappers give of it, and what those of the scope gave."""
     held, planned = side.held, side.planned
     columns = ["run_id", "user_id", side.column, "mapper", "granted"]
     owned = and_(held.c.organization_id == scope.organization_id, held.c.source.in_(scope.mappers))
-    wanted = wanted_of(scope, side, affected=affected)
+    wanted = wanted_of(replace(scope, mappers=bringing), side, affected=affected)
     if connection.execute(select(held.c.user_id).where(owned).limit(1)).first() is None:
         # Nobody holds anything yet: what is wanted is the difference.
         every = union_all(*wanted).subquery()
@@ -77,7 +124,7 @@ def _plan_side(
         insert(planned).from_select(
             columns,
             select(D.c.run_id, D.c.user_id, D.c.target_id, D.c.mapper, literal(True))
-            .where(D.c.run_id == scope.run_id, D.c.mapper.in_(scope.mappers), ~there)
+            .where(D.c.run_id == scope.run_id, D.c.mapper.in_(bringing), ~there)
             .distinct(),
         )
     )
@@ -97,8 +144,13 @@ def _revocations(scope: PlanScope, side: Side) -> Select[tuple[int, int, int, st
     ).where(
         _undesired(scope, held),
         held.c.source.in_(scope.revoking),
-        ~_protected(scope, held.c.user_id),
+        or_(_is_removed(scope, held.c.source), ~_protected(scope, held.c.user_id)),
     )
+
+
+def _is_removed(scope: PlanScope, source: ColumnElement[str]) -> ColumnElement[bool]:
+    """Tell what nobody gives any more: of it no later run would know, whoever is away today."""
+    return source.in_(scope.shapes.removed) if scope.shapes.removed else false()
 
 
 def _mark_withheld(connection: Connection, scope: PlanScope, side: Side) -> None:
@@ -140,7 +192,7 @@ def _held(scope: PlanScope, side: Side) -> Subquery:
         select(H.c.user_id, target, H.c.source)
         .join(ST, ST.c.target_id == side.of(H))
         .join(U, U.c.id == H.c.user_id)
-        .where(ST.c.run_id == scope.run_id, owned, U.c.living)
+        .where(ST.c.run_id == scope.run_id, owned, or_(U.c.living, _is_removed(scope, H.c.source)))
     )
     return union(of_people, of_targets).subquery("held")
 
@@ -160,7 +212,8 @@ def _undesired(scope: PlanScope, held: Subquery) -> ColumnElement[bool]:
         C.c.target_id == held.c.target_id,
         ~C.c.whole,
     )
-    kept = and_(~desired, ~is_gone(scope, held.c.user_id), ~torn)
+    away = and_(is_gone(scope, held.c.user_id), ~_is_removed(scope, held.c.source))
+    kept = and_(~desired, ~away, ~torn)
     if not scope.shapes.nested.isdisjoint(scope.mappers):
         torn_below = exists().where(
             SA.c.run_id == scope.run_id,

@@ -42,9 +42,15 @@ class PlanScope:
     accounts: bool = True
 
     def of(self, kind: str) -> tuple[str, ...]:
-        """Return the mappers of the run that bring roles, or those that bring groups."""
-        groups = set(self.shapes.groups)
-        return tuple(name for name in self.mappers if (name in groups) == (kind == "group"))
+        """Return the mappers of the run that bring roles, or those that bring groups.
+
+        What one brought that is not configured any more nobody says: it may be either.
+        """
+        groups, removed = self.shapes.groups, self.shapes.removed
+        grouping = kind == "group"
+        return tuple(
+            name for name in self.mappers if name in removed or (name in groups) == grouping
+        )
 
 
 @dataclass(frozen=True, slots=True)

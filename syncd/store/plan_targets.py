@@ -206,7 +206,8 @@ def _plan_drops(connection: Connection, scope: PlanScope, side: Side) -> None:
     )
     stands = exists().where(side.of(CT) == T.c.id, ~vanished, ~restaged)
     staged = exists().where(C.c.run_id == scope.run_id, C.c.target_id == T.c.id)
-    given = exists().where(side.of(held) == T.c.id, held.c.source != T.c.mapper)
+    # What a mapper gave whose word counts in this run goes with its last container.
+    given = exists().where(side.of(held) == T.c.id, held.c.source.not_in(scope.revoking))
     gone = and_(
         T.c.organization_id == scope.organization_id,
         T.c.kind == "imported",
@@ -221,7 +222,9 @@ def _plan_drops(connection: Connection, scope: PlanScope, side: Side) -> None:
         query = select(run, T.c.id, action, T.c.name, T.c.name_key, T.c.mapper)
     else:
         parents = schema.group_parents
-        kept = exists().where(parents.c.parent_id == T.c.id, parents.c.source != T.c.mapper)
+        kept = exists().where(
+            parents.c.parent_id == T.c.id, parents.c.source.not_in(scope.revoking)
+        )
         gone = and_(gone, ~kept)
         columns = [
             "run_id",

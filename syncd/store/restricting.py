@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from syncd.store.applying import Batch
+    from syncd.store.batch import Batch
 
 U, I, P = schema.users, schema.identities, schema.plan_people
 J, X = schema.journal, schema.restrictions

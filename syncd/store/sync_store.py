@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, select, update
 from syncd.errors import ConstraintViolated
 from syncd.store import (
     books,
+    container_books,
     holding,
     ownership,
     plan_counts,
@@ -21,7 +22,7 @@ from syncd.store import (
     targets,
     waiting,
 )
-from syncd.store.applying import Batch
+from syncd.store.applying import PeopleBatch
 from syncd.store.approving import Approving
 from syncd.store.changed import ChangedReads
 from syncd.store.collecting import Collecting
@@ -150,7 +151,7 @@ class SyncStore(Collecting, ChangedReads, Approving, waiting.WaitingReads):
     def unresolved(self) -> int:
         """Return how many members that containers name are nobody known."""
         with self.database.read() as connection:
-            return books.unresolved_members(connection, self.organization_id)
+            return container_books.unresolved_members(connection, self.organization_id)
 
     # --- planning and applying ------------------------------------------------------------
 
@@ -259,7 +260,7 @@ class SyncStore(Collecting, ChangedReads, Approving, waiting.WaitingReads):
     ) -> None:
         with self.database.write_ahead() as connection:
             self.lease.hold(connection)
-            Batch(
+            PeopleBatch(
                 connection,
                 run_id=run_id,
                 organization_id=self.organization_id,
@@ -273,27 +274,41 @@ class SyncStore(Collecting, ChangedReads, Approving, waiting.WaitingReads):
             ).apply()
             runs.set_status(connection, run_id, "applying", applied_number=last)
 
-    def settle(self, run_id: int, shapes: Shapes, *, few: bool = False) -> None:
+    def keep_removed(self, run_id: int, configured: Sequence[str]) -> None:
+        """Let a run keep the books of mappers that are not configured any more.
+
+        Somebody was left out of its plan: without those books no later run would know of what he
+        was given by them.
+        """
+        with self.database.write() as connection:
+            self.lease.hold(connection)
+            connection.execute(
+                delete(A).where(
+                    A.c.run_id == run_id, A.c.mapper.is_not(None), A.c.mapper.not_in(configured)
+                )
+            )
+
+    def settle(self, run_id: int, *, few: bool = False) -> None:
         """Write the books that belong to the applied plan, in transactions of bounded size.
 
         ``few`` says that the containers are not worth a look through everybody's keys.
         """
         with self.database.read() as connection:
-            last = books.last_container(connection, run_id)
-            gone = books.any_gone_container(connection, run_id)
+            last = container_books.last_container(connection, run_id)
+            gone = container_books.any_gone_container(connection, run_id)
             shared_keys = bool(last) and (
-                few or books.has_shared_keys(connection, self.organization_id)
+                few or container_books.has_shared_keys(connection, self.organization_id)
             )
         if gone:
             with self.database.write() as connection:
                 self.lease.hold(connection)
-                books.drop_gone_containers(connection, self.organization_id, run_id)
-        step = books.CONTAINERS_PER_TRANSACTION[self.database.dialect]
+                container_books.drop_gone_containers(connection, self.organization_id, run_id)
+        step = container_books.CONTAINERS_PER_TRANSACTION[self.database.dialect]
         for first in range(1, last + 1, step):
             with self.database.write_ahead() as connection:
                 self.lease.hold(connection)
                 self.database.give_room(connection)
-                books.settle_containers(
+                container_books.settle_containers(
                     connection,
                     self.organization_id,
                     run_id,
@@ -303,13 +318,7 @@ class SyncStore(Collecting, ChangedReads, Approving, waiting.WaitingReads):
                 )
         with self.database.write() as connection:
             self.lease.hold(connection)
-            targets.settle_targets(
-                connection,
-                self.organization_id,
-                run_id,
-                nested=shapes.nested,
-                hierarchical=shapes.hierarchical,
-            )
+            targets.settle_targets(connection, self.organization_id, run_id)
         self._tell_the_planner(run_id)
 
     def _tell_the_planner(self, run_id: int) -> None:

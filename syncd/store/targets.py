@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, exists, insert, literal, or_, select, union, update
+from sqlalchemy import and_, delete, exists, func, insert, literal, or_, select, union, update
 
 from syncd.store import schema
 from syncd.store.hierarchy import settle_closure, settle_parents
-from syncd.store.nesting import settle_ancestors
+from syncd.store.nesting import forget_strays, settle_ancestors
+from syncd.store.ownership import stored_mappers
 from syncd.store.sides import SIDES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
     from syncd.store.sides import Side
 
 PR, PGR = schema.plan_roles, schema.plan_groups
+USERS, MANUAL = schema.users, "manual"
 ROLES, GROUPS, GP = schema.roles, schema.groups, schema.group_parents
 C, A, CT = schema.stage_containers, schema.stage_absent, schema.containers
 
@@ -48,19 +50,12 @@ def create_targets(connection: Connection, run_id: int, organization_id: str) ->
     connection.execute(insert(GROUPS).from_select(columns, query_groups))
 
 
-def settle_targets(
-    connection: Connection,
-    organization_id: str,
-    run_id: int,
-    *,
-    nested: Iterable[str],
-    hierarchical: Iterable[str],
-) -> None:
+def settle_targets(connection: Connection, organization_id: str, run_id: int) -> None:
     """Bring names, attributes, parents and closures of roles and groups up to what was read.
 
     Behind the containers, so that what none of them stands for can go.
     """
-    touched = set(
+    touched = sorted(
         connection.scalars(
             union(
                 select(C.c.mapper).where(C.c.run_id == run_id),
@@ -78,19 +73,24 @@ def settle_targets(
             attributes=PGR.c.attributes,
         )
     )
-    settle_ancestors(connection, organization_id, run_id, sorted(touched & set(nested)))
-    settle_parents(connection, organization_id, run_id, sorted(touched & set(hierarchical)))
+    forget_strays(connection, organization_id, touched)
+    # All of them: of one that does not nest any more, or is not there any more, nothing is staged.
+    settle_ancestors(connection, organization_id, run_id, touched)
+    moved = settle_parents(connection, organization_id, run_id, touched)
     for side in SIDES:
         _delete(connection, run_id, side)
+        _hand_over(connection, organization_id, touched, side)
     of_groups = select(PGR.c.run_id).where(PGR.c.run_id == run_id).limit(1)
-    if connection.execute(of_groups).first() is not None:
+    if moved or connection.execute(of_groups).first() is not None:
         settle_closure(connection, organization_id)
 
 
 def _delete(connection: Connection, run_id: int, side: Side) -> None:
     """Delete what the plan lets go, unless somebody has been given it since."""
-    table = side.planned_targets
-    given = exists().where(side.of(side.held) == side.of(table))
+    table, held = side.planned_targets, side.held
+    # What mappers gave people who are away has no container that would give it to them again.
+    here = exists().where(USERS.c.id == held.c.user_id, USERS.c.living)
+    given = exists().where(side.of(held) == side.of(table), or_(held.c.source == MANUAL, here))
     stands = exists().where(side.of(CT) == side.of(table))
     query = select(side.of(table)).where(
         table.c.run_id == run_id, table.c.action == "delete", ~given, ~stands
@@ -100,4 +100,25 @@ def _delete(connection: Connection, run_id: int, side: Side) -> None:
         if side.kind == "group":
             either = or_(GP.c.parent_id == target_id, GP.c.group_id == target_id)
             connection.execute(delete(GP).where(either))
+        connection.execute(delete(held).where(side.of(held) == target_id))
         connection.execute(delete(side.targets).where(side.targets.c.id == target_id))
+
+
+def _hand_over(
+    connection: Connection, organization_id: str, touched: Sequence[str], side: Side
+) -> None:
+    """Let what a mapper made that has no container any more belong to another that gives it.
+
+    Else nobody could drop it once that one goes, too.
+    """
+    gone = sorted(set(touched) - stored_mappers(connection, organization_id))
+    if not gone:
+        return
+    T = side.targets
+    of_target = and_(CT.c.organization_id == organization_id, side.of(CT) == T.c.id)
+    heir = select(func.min(CT.c.mapper)).where(of_target).scalar_subquery()
+    connection.execute(
+        update(T)
+        .where(T.c.organization_id == organization_id, T.c.mapper.in_(gone), heir.is_not(None))
+        .values(mapper=heir)
+    )

@@ -41,7 +41,9 @@ def approve(run: SyncRun, run_id: int, actor: str) -> dict[str, Any]:
         for done, total in store.apply(run_id, run.options.batch_size):
             run.progress("apply", done, total)
         if settles:
-            store.settle(run_id, run.shapes)
+            if stale or store.conflicts(run_id):
+                store.keep_removed(run_id, run.mappers)
+            store.settle(run_id)
         counts = store.counts(run_id)
         reasons = []
         if stale:
@@ -146,17 +148,23 @@ def _stale_mappers(run: SyncRun, run_id: int) -> list[str]:
 
 def _back_again(run: SyncRun, run_id: int) -> set[str]:
     """Return the mappers of which a container is there that the plan takes for gone."""
-    gone: dict[str, dict[bytes, str]] = {}
-    for mapper, key, dn in run.store.absent_containers(run_id):
-        gone.setdefault(mapper, {})[key] = dn
+    gone: dict[str, dict[bytes, tuple[str, bool]]] = {}
+    for mapper, key, dn, outside in run.store.absent_containers(run_id):
+        gone.setdefault(mapper, {})[key] = dn, outside
     back = set()
-    for mapper, dns in gone.items():
+    for mapper, keys in gone.items():
         mapping = run.containers.get(mapper)
-        named = list(dns.values())
-        raws = list(run.directory.read_containers(mapper, named)) if mapping else []
-        if mapping and (mapping.nested or mapping.hierarchy):
+        if mapping is None:
+            continue
+        # One of its own that its listing does not show is gone, wherever it may be.
+        raws = list(
+            run.directory.read_containers(
+                mapper, [dn for dn, outside in keys.values() if not outside]
+            )
+        )
+        if named := [dn for dn, outside in keys.values() if outside]:
             raws += run.directory.read_outside(mapper, named)
-        if mapping and any(mapping.key_of(run.decode(raw)) in dns for raw in raws):
+        if any(mapping.key_of(run.decode(raw)) in keys for raw in raws):
             back.add(mapper)
     return back
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # Newcomers for whose memberships the directory is asked by DN; for more it lists everything.
 MOST_NAMED = 500
-# Entries in quarantine that one run tries again.
+# Entries in quarantine, and people who are locked out, that one run tries again.
 MOST_RETRIED = 500
 
 
@@ -150,12 +150,8 @@ class Changed:
             evidence.revoking.append(mapper)
             signals = changes.signals(mapper)
             gone[mapper] = self._gone_containers(collector, mapper, signals)
-            gone[mapper] += [
-                key
-                for key, _, _ in around.store.outside_containers(mapper)
-                if key not in collector.containers.outside(mapper)
-                and (mapping.nested or mapping.hierarchy)
-            ]
+            if mapping.nested or mapping.hierarchy:
+                gone[mapper] = self._gone_for_good(collector, mapper, gone[mapper])
             if mapping.member_of:
                 changed = list(collector.containers.found(mapper).items())
                 self._members(collector, evidence, mapper, changed, gone[mapper])
@@ -190,6 +186,24 @@ class Changed:
         raws = self._roles(mapper, [dn for _, _, dn in said])
         there = collector.containers.keys_of(raws, self._around.containers[mapper])
         return [key for key, _, _ in said if key not in there]
+
+    def _gone_for_good(
+        self, collector: Collector, mapper: str, left: Sequence[bytes]
+    ) -> list[bytes]:
+        """Return which of those that left the base, or were outside of it, are nowhere.
+
+        One that was moved hands its members on from where it is now. The directory writes its new
+        DN into those that name it, without a word, so they are read again.
+        """
+        store, containers = self._around.store, collector.containers
+        outside = containers.outside(mapper)
+        gone = [*left, *(k for k, _, _ in store.outside_containers(mapper) if k not in outside)]
+        known = {*gone, *containers.found(mapper)}
+        again = [dn for key, _, dn in store.containers_naming(mapper, gone) if key not in known]
+        if again:
+            self._read_again(collector, mapper, again)
+        outside = containers.outside(mapper)
+        return [key for key in gone if key not in outside]
 
     def _roles(self, mapper: str, dns: Sequence[str]) -> Sequence[bytes]:
         """Read role entries; whoever cannot be read for good is for a full sync to settle."""
@@ -229,17 +243,22 @@ class Changed:
         around = self._around
         naming: dict[str, list[str]] = {}
         for mapper, key, dn in around.store.naming_containers(collector.run_id):
-            if mapper in around.containers and key not in collector.containers.found(mapper):
+            read = collector.containers.found(mapper), collector.containers.outside(mapper)
+            if mapper in around.containers and not any(key in each for each in read):
                 naming.setdefault(mapper, []).append(dn)
         for mapper, dns in naming.items():
-            raws = self._roles(mapper, dns)
-            if len(raws) < len(dns):
-                raise ChangesUnavailable(
-                    "role_gone",
-                    f"{len(dns) - len(raws)} role entries of {mapper} that name somebody new or "
-                    "moved are not there any more",
-                )
-            self._changed(collector, Page(raws, mapper), mapper, keep=False)
+            self._read_again(collector, mapper, dns)
+
+    def _read_again(self, collector: Collector, mapper: str, dns: Sequence[str]) -> None:
+        """Read roles that name somebody, or another role, that is new, moved or gone."""
+        raws = self._roles(mapper, dns)
+        if len(raws) < len(dns):
+            raise ChangesUnavailable(
+                "role_gone",
+                f"{len(dns) - len(raws)} role entries of {mapper} that name somebody new or "
+                "moved are not there any more",
+            )
+        self._changed(collector, Page(raws, mapper), mapper, keep=False)
 
     def _ask_for_roles(self, collector: Collector, evidence: Evidence) -> None:
         """Read the roles that name whoever came or moved, as the directory has them now.
@@ -285,6 +304,8 @@ class Changed:
                 "too_much_undone", "the last run left more people undone than can be looked up"
             )
         self._lookups.settle(collector, undone)
+        # A lockout ends by itself, which changes no entry (Active Directory computes it).
+        self._lookups.look_again(collector, store.locked_out(MOST_RETRIED))
 
     def _follow(self, collector: Collector, evidence: Evidence) -> None:
         """Read whom and what that bears on which was read, until that is nothing new.

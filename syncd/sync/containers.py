@@ -78,6 +78,8 @@ class Containers:
                     continue
                 load.append(self._numbered(each, digest))
                 members += len(each.members)
+                # A large one is not kept beside the next.
+                del each
                 # Within the page: a page of large ones holds hundreds of thousands of members.
                 if members >= STAGE_MEMBERS or len(load) >= STAGE_ROWS:
                     self._stage(load)
@@ -97,7 +99,8 @@ class Containers:
         gone = {keys[index] for index in digests.unseen()}
         gone |= {keys[index] for index in digests.undigested(len(keys))}
         self.gone = [] if None in kept else sorted(gone - found - kept)
-        self.known = len(keys)
+        # An empty listing never held those that only the configuration has.
+        self.known = len(set(keys).difference(record.container_key for record in mapping.fixed))
         return outcome
 
     def changed(
@@ -121,6 +124,7 @@ class Containers:
         found = self._found.setdefault(mapper, {})
         key = collector.digest_key(mapping.fingerprint)
         records: list[tuple[ContainerRecord, int]] = []
+        members = 0
         names: set[bytes] = set()
         for page in listing:
             for raw in page:
@@ -132,7 +136,15 @@ class Containers:
                         (mapper, record.external_id),
                         (mapper, record.dn),
                     }
+                    members += len(record.members)
+                # A large one is not kept beside the next.
+                del record
+                if members >= STAGE_MEMBERS:
+                    self._stage_changed(mapper, records)
+                    records.clear()
+                    members = 0
         self._stage_changed(mapper, records)
+        records.clear()
         if mapping.nested or mapping.hierarchy:
             self._hand_on(mapping, mapper, directory)
         if keep:

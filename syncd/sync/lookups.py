@@ -58,6 +58,18 @@ class Lookups:
                 f"{self._unreadable}",
             )
 
+    def look_again(self, collector: Collector, persons: Iterable[Person]) -> None:
+        """Read those of these people who can be read; of the others nothing follows."""
+        people = self.unread(collector, persons)
+        self._look(collector, people)
+        self.asked.difference_update(
+            user_id
+            for user_id, external_id, _ in people
+            if user_id not in self.absent
+            and external_id not in collector.read_ids
+            and external_id not in collector.bad_ids
+        )
+
     def unread(self, collector: Collector, people: Iterable[Person]) -> list[Person]:
         """Return those of these people who were neither read nor found to be absent so far."""
         return [

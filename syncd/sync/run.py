@@ -19,12 +19,13 @@ from syncd.sync.changed import Changed
 from syncd.sync.collect import Collector
 from syncd.sync.evidence import Evidence
 from syncd.sync.readings import Everybody, OnePerson
+from syncd.sync.renaming import rename_remarks
 from syncd.sync.report import make_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from syncd.records import ContainerRecord, Watermark
+    from syncd.records import ContainerRecord, Remark, Watermark
     from syncd.sync.ports import (
         ContainerMapping,
         Decode,
@@ -86,6 +87,7 @@ class SyncRun:
         self.shapes = shapes_of(containers, users.containers)
         # A mapper's former name, by its present one.
         self.renamed = dict(renamed or {})
+        self._rename_remarks: list[Remark] = []
 
     def full(self, *, dry: bool = False) -> dict[str, Any]:
         """Sync everybody, or say what that would change."""
@@ -122,7 +124,9 @@ class SyncRun:
 
         A dry run gives the names back: its configuration may not stay.
         """
+        there = self.store.stored_mappers() if self.renamed else set()
         done = self.store.rename_mappers(self.renamed) if self.renamed else {}
+        self._rename_remarks = rename_remarks(self.renamed, there)
         try:
             yield
         finally:
@@ -214,6 +218,7 @@ class SyncRun:
         evidence = state.evidence
         watermark = reading.read(collector, evidence)
         collected = collector.collected
+        collected.remarks += self._rename_remarks
         if state.mode != "user" and (because := self._too_many_bad(state)):
             report = state.report("failed", reasons=[because])
             bad = None if dry else collected.quarantined
@@ -297,7 +302,8 @@ class SyncRun:
                 self.progress("apply", done, total)
             if last is not None or store.conflicts(run_id):
                 state.counts = store.counts(run_id)
-        store.settle(run_id, self.shapes, few=state.mode != "full")
+                store.keep_removed(run_id, self.mappers)
+        store.settle(run_id, few=state.mode != "full")
         collected.seconds["apply"] += time.perf_counter() - now
         status = "done" if last is None else "blocked"
         report = state.report(status, reasons=reasons)

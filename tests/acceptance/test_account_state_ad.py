@@ -13,7 +13,7 @@ from tests.acceptance.domain import DomainWorld
 from tests.acceptance.preloaded import ON_SQLITE
 from tests.acceptance.world import ORGANIZATION
 from tests.integration.ldap.domains import Place
-from tests.servers.samba import dn_of, user
+from tests.servers.samba import SUFFIX, dn_of, user
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +25,7 @@ pytest_plugins = ("tests.acceptance.quick",)
 pytestmark = ON_SQLITE
 
 MAPPER = {"name": "account state", "type": "account-state"}
+COMPUTED = "msDS-User-Account-Control-Computed"
 ENABLED, DISABLED, TO_CHANGE = "512", "514", "0"
 NEVER = str(0x7FFF_FFFF_FFFF_FFFF)
 STARTED = datetime(1601, 1, 1, tzinfo=UTC)
@@ -142,6 +143,36 @@ def test_a_lockout_is_another_state(company: Company) -> None:
     assert timedelta(minutes=29) < left <= timedelta(minutes=30)
     ad.modify(dn, {"lockoutTime": ["0"]})
     assert company.changed() == [("unlock", "locked")]
+
+
+@pytest.mark.rule("2.12.1", server="samba")
+def test_a_lockout_ends_without_a_change_and_a_changed_sync_sees_it(company: Company) -> None:
+    """The directory computes whether it is over, so whoever is locked is looked at again."""
+    ad, place = company.place.ad, company.place
+    lasts = {"lockoutDuration": ["-20000000"], "lockOutObservationWindow": ["-20000000"]}
+    ad.modify(SUFFIX, {"lockoutThreshold": ["3"]} | lasts)
+    name = place.name("hasty")
+    dn = dn_of(name, place.people)
+    ad.load([(dn, user(name, password="Passw0rd!a"))])
+    company.changed()
+    server = ldap3.Server(ad.url, get_info=ldap3.NONE)
+    for _ in range(3):
+        guess = ldap3.Connection(server, dn, "wrong")
+        assert not guess.bind()
+        guess.unbind()
+    # Long enough for a sync to see it, however slow the machine is.
+    ad.modify(SUFFIX, {"lockoutDuration": ["-18000000000"]})
+    assert company.changed() == [("lock", "hasty")]
+    assert company.changed() == []
+    number = ad.read(dn, "uSNChanged")
+    ad.modify(SUFFIX, {"lockoutDuration": ["-20000000"]})
+    until = time.monotonic() + PATIENCE_SECONDS
+    while ad.read(dn, COMPUTED)[COMPUTED] != [b"0"]:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    assert ad.read(dn, "uSNChanged") == number
+    assert company.changed() == [("unlock", "hasty")]
+    assert company.why("hasty") == []
 
 
 def test_somebody_in_the_directory_disabled_is_created_so(company: Company) -> None:

@@ -107,6 +107,28 @@ def test_a_few_lives(company: Company, kind: str) -> None:
     assert all(world.users()[place.name(name)]["id"] == ids[name] for name in "acdef")
 
 
+@ON_SQLITE
+@pytest.mark.rule("2.3.4", server="samba")
+@pytest.mark.rule("2.4.4", server="samba")
+def test_who_is_undeleted_has_what_the_directory_left_him(company: Company) -> None:
+    """A deleted entry loses its memberships without a word of the group, and comes back alone."""
+    ad, place, world = company.ad, company.place, company.world
+    staff = place.group("staff", "a", "b")
+    company.synced(change_detection="usn_changed")
+    number = ad.read(staff, "uSNChanged")
+    ad.delete(place.dn("a"))
+    _, users = company.changed()
+    assert users == {"missing": 1}
+    ad.undelete(place.dn("a"))
+    restored = {"sAMAccountName": [place.name("a")], "userAccountControl": ["544"]}
+    ad.modify(place.dn("a"), restored)
+    assert ad.read(staff, "uSNChanged") == number
+    _, users = company.changed()
+    assert users["enabled"] == 1
+    held = world.living_names()
+    assert (held["a"], held["b"]) == (set(), {"staff"})
+
+
 @BOTH
 @ON_SQLITE
 @pytest.mark.rule("2.3.3", server="samba")
@@ -166,6 +188,35 @@ def test_groups_are_read_for_what_people_s_own_entries_say(company: Company, kin
     assert users == {"missing": 1}
     held = {name: roles for name, roles in world.living_names().items() if roles}
     assert held == {"b": {"crew"}}
+
+
+@pytest.mark.parametrize("moves", ["the group", "its unit", "out of the base"])
+@ON_SQLITE
+@pytest.mark.rule("2.10.3", server="samba")
+def test_a_nested_group_that_is_moved_hands_its_members_on(company: Company, moves: str) -> None:
+    """The directory writes its new DN into the group above without a word of that one."""
+    ad, place, world = company.ad, company.place, company.world
+    unit = f"OU=teams,{place.elsewhere}"
+    place.units(unit)
+    inner = place.group("inner", "a", "b")
+    if moves != "out of the base":
+        ad.rename(inner, f"CN={place.name('inner')}", superior=unit)
+        inner = place.dn("inner", unit)
+    staff = place.group("staff", "c")
+    ad.join(staff, inner)
+    company.synced(import_roles={"roles_dn": place.groups, "nested_membership": "expand"})
+    number = ad.read(staff, "uSNChanged")
+
+    if moves == "the group":
+        ad.rename(inner, f"CN={place.name('team')}")
+    elif moves == "its unit":
+        ad.rename(unit, "OU=crews")
+    else:
+        ad.rename(inner, f"CN={place.name('inner')}", superior=unit)
+    assert ad.read(staff, "uSNChanged") == number
+    company.changed()
+    assert {name for name, roles in world.living_names().items() if "staff" in roles} == {*"abc"}
+    assert world.sync()["memberships"] == {"added": 0, "removed": 0, "unresolved": 0}
 
 
 @ON_SQLITE

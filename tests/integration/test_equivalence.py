@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
 from syncd.app import App
 from tests import soak
@@ -26,6 +27,8 @@ ROLE_UNITS = (ROLES, f"ou=more,{ROLES}")
 NAMES = [f"p{number:02}" for number in range(14)]
 ROLE_NAMES = ["staff", "sales", "support", "audit"]
 SENTINEL = f"uid=sentinel,{PEOPLE}"
+# A group below no base, which hands its members on.
+OUTER = f"cn=outer,{ELSEWHERE}"
 
 STRATEGIES: dict[str, dict[str, Any]] = {
     "dn": {},
@@ -36,6 +39,20 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     },
     "member_of": {"user_roles_retrieve_strategy": "get_from_user_member_of"},
 }
+# The same entries are groups, too.
+GROUPS: dict[str, dict[str, Any]] = {
+    "dn": {"nested_membership": "expand"},
+    "uid": {
+        "group_object_classes": ["posixGroup"],
+        "membership_attribute_type": "uid",
+        "membership_ldap_attribute": "memberUid",
+    },
+    "member_of": {
+        "user_groups_retrieve_strategy": "get_from_user_member_of",
+        "nested_membership": "expand",
+    },
+}
+OUTER_GROUP = f"dn: {OUTER}\nobjectClass: groupOfNames\ncn: outer\nmember: cn=nobody\n\n"
 NO_LIMIT = {"percent": None, "count": None}
 LIMITED = ["update", "rename", "email_change", "missing", "grant", "revoke", "members_per_group"]
 
@@ -65,6 +82,7 @@ class Life:
             (2, self._move),
             (2, self._edit_fields),
             (6, self._edit_members),
+            (1, self._edit_outer),
             (2, self._add_role),
             (1, self._delete_role),
             (2, self._rename_role),
@@ -176,6 +194,22 @@ class Life:
             return self.random.choice([name, name.upper()])
         return f"uid={name},{self.people.get(name) or self.random.choice(UNITS)}"
 
+    def _some_members(self, least: int, most: int) -> set[str]:
+        """Return members, other roles' entries among them."""
+        found = {self._member() for _ in range(self.random.randrange(least, most))}
+        if not self.by_uid:
+            others = [*map(self._role_dn, sorted(self.roles)), OUTER]
+            found |= set(
+                self.random.sample(others, min(self.random.choice([0, 1, 1, 2]), len(others)))
+            )
+        return found
+
+    def _edit_outer(self) -> None:
+        if not self.by_uid:
+            members = self._some_members(0, 3)
+            self._tell("outer", sorted(members))
+            self.slapd.modify(OUTER, self._members(members))
+
     def _members(self, members: set[str]) -> dict[str, list[str]]:
         if self.by_uid:
             return {"memberUid": sorted(members)}
@@ -186,7 +220,7 @@ class Life:
 
     def _edit_members(self) -> None:
         if role := self._some_role():
-            members = {self._member() for _ in range(self.random.randrange(5))}
+            members = self._some_members(0, 5)
             self._tell("members", role, sorted(members))
             self.slapd.modify(self._role_dn(role), self._members(members))
 
@@ -194,7 +228,7 @@ class Life:
         role = self.random.choice(ROLE_NAMES), self.random.choice(ROLE_UNITS)
         if role in self.roles:
             return
-        members = {self._member() for _ in range(self.random.randrange(1, 5))}
+        members = self._some_members(1, 5)
         self._tell("role", role, sorted(members))
         self.roles[role] = members
         more: dict[str, Any] = {
@@ -254,6 +288,15 @@ def _configured(
                 "ldap_attribute": "l",
             },
             {"name": "all", "type": "hardcoded-role", "role": "Employee"},
+            {"name": "everybody", "type": "hardcoded-group", "group": "/Directory/Everybody"},
+            {
+                "name": "groups",
+                "type": "group",
+                "groups_dn": ROLES,
+                "groups_path": "/Directory",
+                "drop_non_existing_groups_during_sync": True,
+                **GROUPS[strategy],
+            },
         ],
         limits=dict.fromkeys(LIMITED, NO_LIMIT),
     )
@@ -269,6 +312,25 @@ def _people(app: App) -> dict[str, dict[str, Any]]:
         for user in app.users("acme")
         if not any(each["reason"] == "missing" for each in user["disabled_because"])
     }
+
+
+def _groups(app: App) -> dict[str, list[tuple[Any, ...]]]:
+    """Return groups, the tree that they are in, and who is in them, by the directory's ids."""
+    queries = {
+        "groups": "select external_id, name from groups",
+        "tree": "select g.external_id, a.external_id, c.depth from group_ancestors c"
+        " join groups g on g.id = c.group_id join groups a on a.id = c.ancestor_id",
+        "parents": "select g.external_id, a.external_id, p.source from group_parents p"
+        " join groups g on g.id = p.group_id join groups a on a.id = p.parent_id",
+        "members": "select g.name, i.external_id, m.source from group_members m"
+        " join groups g on g.id = m.group_id join identities i on i.user_id = m.user_id"
+        " join users u on u.id = m.user_id where u.living",
+    }
+    with app.database().read() as connection:
+        return {
+            name: sorted(tuple(row) for row in connection.execute(text(query)))
+            for name, query in queries.items()
+        }
 
 
 def _differences(
@@ -300,7 +362,7 @@ def test_any_history_ends_as_a_first_sync_would(
         for dn in (*UNITS[1:], *ROLE_UNITS[1:])
     )
     overlays = ("memberof",) if strategy == "member_of" else ()
-    with Slapd(ldif=units + person("sentinel"), overlays=overlays) as slapd:
+    with Slapd(ldif=units + person("sentinel") + OUTER_GROUP, overlays=overlays) as slapd:
         life = Life(slapd, seed, by_uid=strategy == "uid")
         app = _configured(tmp_path / "lived", slapd, store_url, strategy)
         for batch in range(BATCHES):
@@ -326,6 +388,7 @@ def test_any_history_ends_as_a_first_sync_would(
                 )
                 unresolved = first.sync("acme")["memberships"]["unresolved"]
                 assert _differences(_people(app), _people(first)) == [], life.told
+                assert _groups(app) == _groups(first), life.told
                 assert done["memberships"]["unresolved"] == unresolved, life.told
                 first.close()
             life.told.append("--")
@@ -361,7 +424,7 @@ def test_changed_syncs_end_as_a_first_sync_would(
     )
     overlays = ["memberof"] if strategy == "member_of" else ["refint"]
     with Slapd(
-        ldif=units + person("sentinel"),
+        ldif=units + person("sentinel") + OUTER_GROUP,
         overlays=(*overlays, "syncprov"),
         sessionlog=sessionlog,
     ) as slapd:
@@ -378,12 +441,16 @@ def test_changed_syncs_end_as_a_first_sync_would(
             if detection == "modify_timestamp":
                 done = app.sync("acme")
             assert done["users"]["quarantined"] == 0, (life.told, app.quarantine("acme"))
-            fresh = tmp_path / f"fresh-{batch}.db"
-            shutil.copy(empty_store, fresh)
-            first = _configured(tmp_path / f"first-{batch}", slapd, f"sqlite:///{fresh}", strategy)
-            first.sync("acme")
-            assert _differences(_people(app), _people(first)) == [], life.told
-            first.close()
+            if batch % 2 or sessionlog:
+                fresh = tmp_path / f"fresh-{batch}.db"
+                shutil.copy(empty_store, fresh)
+                first = _configured(
+                    tmp_path / f"first-{batch}", slapd, f"sqlite:///{fresh}", strategy
+                )
+                first.sync("acme")
+                assert _differences(_people(app), _people(first)) == [], life.told
+                assert _groups(app) == _groups(first), life.told
+                first.close()
             life.told.append("--")
         assert modes.count("changed") >= BATCHES // 2
         assert app.plan("acme")["changes"] == [], life.told

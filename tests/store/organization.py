@@ -22,7 +22,8 @@ from syncd.records import (
 )
 from syncd.store import schema
 from syncd.store.database import Database
-from syncd.store.people import People, run_changes
+from syncd.store.people import People
+from syncd.store.run_reads import run_changes
 from syncd.store.sync_store import SyncStore
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ class Organization:
         store = self.store
         store.begin_apply(planned.run_id, "sync", None, settles=True)
         progress = list(store.apply(planned.run_id, batch_size))
-        store.settle(planned.run_id, planned.shapes)
+        store.settle(planned.run_id)
         store.finish(planned.run_id, "done", {}, digests=True)
         return progress
 

@@ -198,7 +198,7 @@ def test_a_plan_let_through_in_part_is_known_by_the_rest(acme: Organization) -> 
     assert count == 1
     acme.store.begin_apply(first.run_id, "sync", None, settles=True)
     list(acme.store.apply(first.run_id, 10, last=last))
-    acme.store.settle(first.run_id, first.shapes)
+    acme.store.settle(first.run_id)
     block(acme, first)
     assert acme.user("p1")["first_name"] == "Other"
     again = acme.plan(absent=["p2"])

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 KIND: Final = "retro_changelog"
 # A full sync is quicker than reading so many entries one by one.
 MOST_CHANGED: Final = 20_000
+# Nor are more rows read: they are kept until it is known that none is missing.
+MOST_READ: Final = 100_000
 
 
 class Changed(NamedTuple):
@@ -71,6 +73,12 @@ def changed(
             "clock_backwards",
             f"{there.name} ends at {there.last} and was read up to {stored.number} before; it was "
             "made anew, or the directory was restored",
+        )
+    if there.last - stored.number > MOST_READ:
+        raise ChangesUnavailable(
+            "too_many_changed",
+            f"{there.name} has {there.last - stored.number} changes since the last run, more than "
+            "a full sync costs",
         )
     changes = read(connection, there, max(stored.number, there.first))
     _check_unbroken(stored, there, changes)

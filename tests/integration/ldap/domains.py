@@ -153,6 +153,10 @@ class Place:
 
     def deny_numbers(self) -> None:
         """Hide uSNChanged of the people from the reader, who may read everything else."""
+        self.deny(NUMBER_GUID)
+
+    def deny(self, schema_id: str) -> None:
+        """Hide an attribute of the people, given its schemaIDGUID, from the reader."""
         sid = _sid(self.ad.read(READER, "objectSid")["objectSid"][0])
         # On each entry: a refusal on the unit counts less than what an entry itself allows.
         with self.ad.bound() as admin:
@@ -161,7 +165,7 @@ class Place:
                 each["dn"] for each in admin.response or () if each["type"] == "searchResEntry"
             ]
         for dn in found:
-            refusal = f"(OD;;RP;{NUMBER_GUID};;{sid})"
+            refusal = f"(OD;;RP;{schema_id};;{sid})"
             self.ad.tool("dsacl", "set", f"--objectdn={dn}", f"--sddl={refusal}")
 
     def _add(self, *entries: tuple[str, Mapping[str, Sequence[str]]]) -> None:

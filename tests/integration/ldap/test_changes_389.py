@@ -10,6 +10,7 @@ import ldap3
 import pytest
 
 from syncd.errors import ChangesUnavailable, UsageError
+from syncd.ldap.changes import retro_changelog
 from syncd.ldap.changes.changelog import Position
 from syncd.ldap.changes.standing import Standing
 from syncd.records import Verdict
@@ -213,6 +214,21 @@ def test_a_hole_in_the_changelog_needs_a_full_sync(own: DS389) -> None:
             own.modify(uid(name), {"sn": ["Changed"]})
         own.delete(f"changenumber={own.numbers()[-2]},{CHANGELOG}")
         assert refused(source, since) == "history_gap"
+
+
+@pytest.mark.rule("2.8.5", server="389ds")
+def test_a_changelog_that_is_too_long_needs_a_full_sync(
+    own: DS389, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything may have been changed several times; reading everybody once costs less."""
+    monkeypatch.setattr(retro_changelog, "MOST_READ", 2)
+    with source_for(own, change_detection=LOG) as source:
+        since = source.watermark()
+        for value in ("one", "two"):
+            own.modify(uid("u00001"), {"sn": [value]})
+        assert changed(source, since).people == ["u00001"]
+        own.modify(uid("u00001"), {"sn": ["three"]})
+        assert refused(source, since) == "too_many_changed"
 
 
 @pytest.mark.rule("2.8.5", server="389ds")

@@ -10,9 +10,11 @@ import pytest
 from syncd.errors import UsageError
 from syncd.ldap.decode import decode_external_id
 from syncd.records import Verdict
+from tests.integration.ldap.domains import Place
 from tests.integration.ldap.samba_sources import (
     MAPPER,
     ad_groups,
+    ad_options,
     ad_source,
     ad_users,
     entries,
@@ -20,12 +22,24 @@ from tests.integration.ldap.samba_sources import (
 )
 from tests.integration.ldap.sources import role_search, source_for
 from tests.servers.ad_limits import AdLimits, Limits
-from tests.servers.samba import GROUPS, PEOPLE, SUFFIX, SambaAD, dn_of, group, user
+from tests.servers.samba import (
+    GROUPS,
+    PEOPLE,
+    READER,
+    READER_PASSWORD,
+    SUFFIX,
+    SambaAD,
+    dn_of,
+    group,
+    user,
+)
 from tests.servers.slapd import Slapd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# schemaIDGUID of memberOf.
+MEMBER_OF_GUID = "bf967991-0de6-11d0-a285-00aa003049e2"
 ANNA, BERT, CARL, DORA = (dn_of(name) for name in ("anna", "bert", "carl", "dora"))
 # In the group, and not among the people that are listed.
 STRANGER = dn_of("stranger", f"CN=Users,{SUFFIX}")
@@ -81,7 +95,8 @@ def test_the_people_of_nested_groups_are_the_members(limits: AdLimits) -> None:
         }
         assert listing.outcome.verdict is Verdict.COMPLETE
     asked = [base for base, _ in limits.counts.searches[before:]]
-    assert asked.count(PEOPLE) == len(found)
+    # And one for the empty group, by which memberOf proves to be readable.
+    assert asked.count(PEOPLE) == len(found) + 1
 
 
 @pytest.mark.rule("2.10.2", server="samba")
@@ -106,6 +121,35 @@ def test_a_group_whose_nested_members_cannot_be_told_counts_as_known_in_part(
     assert "member" not in found["top"].attributes
     assert len(texts(found["top"], "member;range=0-2")) == 2
     assert texts(found["middle"], "member") == [ANNA, BERT]
+
+
+@pytest.mark.rule("2.10.2", server="samba")
+def test_an_account_that_may_not_read_member_of_takes_nobody_out(samba: SambaAD) -> None:
+    """Nobody is found in any group then, which the groups' own members belie."""
+    place = Place(samba, "a", "b", "c")
+    inner, outer = place.group("inner", "a"), place.group("outer")
+    samba.join(outer, inner)
+    reader = ad_options(samba.url, READER, READER_PASSWORD)
+    users = ad_users(place.people)
+    groups = replace(ad_groups(in_chain=True), base_dn=place.groups)
+
+    def read() -> dict[str, dict[str, list[str]]]:
+        with ad_source(samba.url, users=users, groups=groups, options=reader) as source:
+            found = entries(source.containers(MAPPER))
+        return {
+            place.bare(name): {
+                each: texts(entry, each) for each in entry.attributes if each.startswith("member")
+            }
+            for name, entry in found.items()
+        }
+
+    assert read() == {"inner": {"member": [place.dn("a")]}, "outer": {"member": [place.dn("a")]}}
+    place.deny(MEMBER_OF_GUID)
+    # Known in part: whoever was in it stays in it.
+    in_part: dict[str, list[str]] = {"member;range=0-0": []}
+    assert read() == {"inner": in_part, "outer": in_part}
+    samba.leave(inner, place.dn("a"))
+    assert read() == {"inner": {"member": []}, "outer": {"member": []}}
 
 
 @pytest.mark.rule("2.10.2", server="samba")

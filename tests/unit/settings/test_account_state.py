@@ -76,3 +76,45 @@ def test_a_second_one_may_be_switched_off(place: Place) -> None:
     """Of two mappers the one that is enabled counts."""
     configured(place, "389ds", "type: account-state, enabled: false", "type: account-state")
     assert [each.name for each in place.acme().active_mappers] == ["state 1"]
+
+
+WITHOUT_TIME = "  - {name: modifyTimestamp, enabled: false}\n"
+
+
+def without_time(place: Place, vendor: str, keys: str) -> None:
+    """Write an organization whose modification times are switched off."""
+    configured(place, vendor, keys)
+    path = place.folder / "organizations/acme.yaml"
+    path.write_text(f"{path.read_text()}{WITHOUT_TIME}")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "keys"),
+    [
+        ("389ds", "type: account-state"),
+        ("active_directory", "type: account-state, attributes: [nsAccountLock]"),
+    ],
+)
+def test_what_is_told_by_the_modification_time_needs_it(
+    place: Place, vendor: str, keys: str
+) -> None:
+    """Who is unlocked by taking an attribute away would stay disabled for ever without it."""
+    without_time(place, vendor, keys)
+    (fault,) = place.faults()
+    assert "switches modifyTimestamp off" in fault
+
+
+@pytest.mark.parametrize(
+    ("vendor", "keys"),
+    [
+        ("389ds", "type: account-state, trust_absence: true"),
+        ("389ds", "type: account-state, enabled: false"),
+        ("active_directory", "type: account-state"),
+    ],
+)
+def test_what_is_set_to_unlock_needs_no_modification_time(
+    place: Place, vendor: str, keys: str
+) -> None:
+    """Absence at its word, and attributes that unlocking does not take away, do without it."""
+    without_time(place, vendor, keys)
+    assert place.acme().id == "acme"
