@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import report, suite
+from bench import memberships, report, suite
+from bench.crowd import Crowd
 from bench.measure import CommandFailed
 from bench.workload import Size
 
@@ -18,10 +19,17 @@ START_RUNS = 10
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(prog="bench", description=report.__doc__)
-    parser.add_argument("--users", type=int, default=100_000, help="default: %(default)s")
+    parser.add_argument("--users", type=int, default=100_000, help="0: none; default: %(default)s")
     parser.add_argument("--runs", type=int, default=3, help="of each command; default: %(default)s")
     parser.add_argument("--million", action="store_true", help="also 1,000,000 users, once: long")
     parser.add_argument("--only", action="store_true", help="this size alone, without the growth")
+    parser.add_argument(
+        "--crowd",
+        type=int,
+        default=200_000,
+        help="people in the one large group, a twentieth as many groups of fifty; 0: none;"
+        " default: %(default)s",
+    )
     parser.add_argument("--out", type=Path, default=OUT, help="default: %(default)s")
     return parser.parse_args(words)
 
@@ -29,23 +37,26 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     """Measure, print, write."""
     options = arguments()
-    sizes = {options.users: options.runs}
-    if not options.only:
+    sizes = {options.users: options.runs} if options.users else {}
+    if options.users and not options.only:
         sizes[max(1, options.users // 10)] = options.runs
     if options.million:
         sizes.setdefault(MILLION, 1)
     starts = suite.starts(START_RUNS)
-    suites = []
+    suites, crowds = [], []
     try:
         for users, runs in sorted(sizes.items()):
             done = suite.measure(Size(users), runs)
             suites.append(done)
             print(f"\n{report.table(done)}\n", flush=True)
+        if options.crowd:
+            crowds.append(memberships.measure(Crowd(options.crowd), options.runs))
+            print(f"\n{memberships.table(crowds[0])}\n", flush=True)
     except CommandFailed as error:
         print(f"The bench stops here: {error}", file=sys.stderr)
         return 1
     print(report.start_line(*starts))
-    for path in report.write(options.out, suites, starts):
+    for path in report.write(options.out, suites, starts, crowds):
         print(f"wrote {path}")
     return 0
 

@@ -1,7 +1,8 @@
 """Changed-user syncs in a warm process, as a sync worker runs them.
 
 ``python -m bench.changed URL CONFIG ROUNDS`` changes people in the directory and syncs them,
-again and again in one process, and prints what each round took.
+again and again in one process, and prints what each round took. ``… ROUNDS SCENARIO USERS FIRST``
+changes memberships of the directory that ``bench.crowd`` makes, from its change FIRST on.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from __future__ import annotations
 import json
 import sys
 import time
+from typing import TYPE_CHECKING, Any
 
 import ldap3
 
-from bench import workload
+from bench import crowd, workload
 from syncd.app import App
 from syncd.logging import configure
 from tests.servers.slapd import ADMIN, PASSWORD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CHANGED_PEOPLE = 100
 
@@ -30,25 +35,50 @@ def change(url: str, number: int) -> None:
     admin.unbind()
 
 
-def rounds(url: str, config: str, count: int) -> list[dict[str, object]]:
-    """Return wall seconds and report of each round; the first one warms everything up."""
+def rounds(
+    config: str, count: int, make: Callable[[int], None], changed: Callable[[Any], bool]
+) -> list[dict[str, object]]:
+    """Return wall seconds and report of each round; the first one warms everything up.
+
+    ``make`` changes the directory and ``changed`` tells whether a report has the whole change.
+    """
     app = App.load(config, environ={})
     done: list[dict[str, object]] = []
     for number in range(count + 1):
-        change(url, number + int(time.time()))
+        make(number)
         started = time.perf_counter()
         report = app.sync("bench", changed=True)
         seconds = time.perf_counter() - started
         if number:
             done.append({"wall": seconds, "report": report})
-            read, updated = report["users"]["read"], report["users"]["updated"]
-            if report["mode"] != "changed" or updated != CHANGED_PEOPLE:
-                message = f"a {report['mode']} sync read {read} and updated {updated}"
-                raise SystemExit(message)
+            if report["mode"] != "changed" or not changed(report):
+                raise SystemExit(f"a {report['mode']} sync missed the change: {report}")
     app.close()
     return done
 
 
+def main(words: list[str]) -> list[dict[str, object]]:
+    """Run the rounds that the command line asks for."""
+    url, config, count, *of_crowd = words
+    if not of_crowd:
+        now = int(time.time())
+        return rounds(
+            config,
+            int(count),
+            lambda number: change(url, number + now),
+            lambda report: report["users"]["updated"] == CHANGED_PEOPLE,
+        )
+    scenario, users, first = of_crowd
+    size = crowd.Crowd(int(users))
+    least = size.changed(scenario)
+    return rounds(
+        config,
+        int(count),
+        lambda number: crowd.change(url, size, scenario, int(first) + number),
+        lambda report: report["memberships"]["removed"] >= least,
+    )
+
+
 if __name__ == "__main__":
     configure(level="warning", format="json")
-    print(json.dumps(rounds(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
+    print(json.dumps(main(sys.argv[1:])))

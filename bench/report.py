@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.measure import Series
+    from bench.memberships import Memberships
     from bench.workload import Size
 
 # How many times ldapsearch's wall time each command may take: what is wanted, and the most.
@@ -100,7 +101,9 @@ def start_line(bare: Series, asked: Series) -> str:
     )
 
 
-def as_json(suites: Sequence[Measured], starts: tuple[Series, Series]) -> dict[str, Any]:
+def as_json(
+    suites: Sequence[Measured], starts: tuple[Series, Series], crowds: Sequence[Memberships]
+) -> dict[str, Any]:
     """Return everything that was measured, and where."""
     packages = ("syncd", "ldap3", "sqlalchemy", "psycopg")
     return {
@@ -128,15 +131,23 @@ def as_json(suites: Sequence[Measured], starts: tuple[Series, Series]) -> dict[s
             for suite in suites
             for limit in (suite.series[LDAPSEARCH].median,)
         ],
+        "memberships": [each.as_json() for each in crowds],
     }
 
 
-def write(folder: Path, suites: Sequence[Measured], starts: tuple[Series, Series]) -> list[Path]:
+def write(
+    folder: Path,
+    suites: Sequence[Measured],
+    starts: tuple[Series, Series],
+    crowds: Sequence[Memberships] = (),
+) -> list[Path]:
     """Write the JSON and the plot; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     figures, plot = folder / "bench.json", folder / "growth.svg"
-    text = json.dumps(as_json(suites, starts), indent=2)
+    text = json.dumps(as_json(suites, starts, crowds), indent=2)
     figures.write_text(text + "\n", encoding="utf-8")
+    if not suites:
+        return [figures]
     lines = [
         Line(name, [(suite.size.users, suite.series[name].median) for suite in suites])
         for name in NAMES

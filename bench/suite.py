@@ -14,6 +14,8 @@ from tests.servers.postgres import Postgres
 from tests.servers.slapd import PEOPLE, READER, ROLES, Slapd
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.workload import Size
 
 LDAPSEARCH = "ldapsearch"
@@ -45,15 +47,26 @@ DONE = (0,)
 WARM_ROUNDS = 5
 
 
-def ldapsearch(url: str, password_file: Path) -> list[str]:
-    """Return the command that lists users and roles as a full sync asks for them."""
+def ldapsearch(url: str, password_file: Path, bases: Sequence[str] = (ROLES,)) -> list[str]:
+    """Return the command that lists users and groups as a full sync asks for them."""
     common = (
         f"ldapsearch -x -LLL -o ldif-wrap=no -H {url} -D {READER.dn} -y {password_file}"
         f" -E '!pr={workload.PAGE_SIZE}/noprompt'"
     )
     users = f"{common} -b {PEOPLE} '{workload.USER_FILTER}' {' '.join(workload.USER_ATTRIBUTES)}"
-    roles = f"{common} -b {ROLES} '{workload.ROLE_FILTER}' {' '.join(workload.ROLE_ATTRIBUTES)}"
-    return ["sh", "-ec", f"{users}; {roles}"]
+    groups = [
+        f"{common} -b {base} '{workload.ROLE_FILTER}' {' '.join(workload.ROLE_ATTRIBUTES)}"
+        for base in bases
+    ]
+    return ["sh", "-ec", "; ".join([users, *groups])]
+
+
+def password_file(folder: Path) -> Path:
+    """Write the reader's password for ldapsearch; return the file."""
+    file = folder / "password"
+    file.touch(mode=0o600)
+    file.write_text(READER.password, encoding="ascii")
+    return file
 
 
 class Suite:
@@ -65,9 +78,7 @@ class Suite:
         self._folder = folder
         self._directory = directory
         self._postgres = postgres
-        self._password_file = folder / "password"
-        self._password_file.touch(mode=0o600)
-        self._password_file.write_text(READER.password, encoding="ascii")
+        self._password_file = password_file(folder)
 
     def round(self, number: int) -> None:
         """Run each command once, so that a slow minute of the machine meets all of them."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.servers.slapd import PEOPLE, READER, ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 # What a full sync of this configuration asks for, and so what ldapsearch has to send.
@@ -65,8 +65,10 @@ ldap:
   bind_credential_file: bench.secret
   users_dn: {people}
   user_object_classes: [inetOrgPerson]
+"""
+ROLE_IMPORT = f"""\
   import_roles:
-    roles_dn: {roles}
+    roles_dn: {ROLES}
     role_object_class: [groupOfNames]
 """
 
@@ -96,7 +98,16 @@ def dn_of(number: int) -> str:
 def ldif(size: Size, seed: int = 1) -> Iterator[str]:
     """Yield the records of everybody and every role; the same for the same size and seed."""
     chance = random.Random(seed)
-    for number in range(size.users):
+    yield from people(size.users, chance)
+    members_a_role = max(1, size.memberships // size.roles)
+    for role in range(size.roles):
+        members = sorted(chance.sample(range(size.users), min(members_a_role, size.users)))
+        yield group(f"cn=role{role:05},{ROLES}", map(dn_of, members))
+
+
+def people(count: int, chance: random.Random) -> Iterator[str]:
+    """Yield the records of so many people."""
+    for number in range(count):
         beyond = number % BEYOND_ASCII == 0
         given = chance.choice(OTHER_GIVEN_NAMES if beyond else GIVEN_NAMES)
         surname = chance.choice(OTHER_SURNAMES if beyond else SURNAMES)
@@ -105,12 +116,13 @@ def ldif(size: Size, seed: int = 1) -> Iterator[str]:
             f"givenName: {given}\nsn: {surname}\ncn: {given} {surname}\n"
             f"mail: u{number:07}@bench.test\ntitle: Position {number % 97}\n{LONG_AGO}\n"
         )
-    members_a_role = max(1, size.memberships // size.roles)
-    for role in range(size.roles):
-        members = sorted(chance.sample(range(size.users), min(members_a_role, size.users)))
-        lines = "".join(f"member: {dn_of(number)}\n" for number in members)
-        name = f"role{role:05}"
-        yield f"dn: cn={name},{ROLES}\nobjectClass: groupOfNames\ncn: {name}\n{lines}{LONG_AGO}\n"
+
+
+def group(dn: str, members: Iterable[str]) -> str:
+    """Return the record of a group with these members."""
+    name = dn.partition(",")[0].removeprefix("cn=")
+    lines = "".join(f"member: {member}\n" for member in members)
+    return f"dn: {dn}\nobjectClass: groupOfNames\ncn: {name}\n{lines}{LONG_AGO}\n"
 
 
 def detect(config: Path, detection: str) -> None:
@@ -123,14 +135,17 @@ def detect(config: Path, detection: str) -> None:
     organization.write_text("\n".join(kept) + "\n", encoding="utf-8")
 
 
-def configure(folder: Path, *, url: str, store: str) -> Path:
-    """Write the configuration of one store into ``folder`` and return the daemon's file."""
+def configure(folder: Path, *, url: str, store: str, imports: str = ROLE_IMPORT) -> Path:
+    """Write the configuration of one store into ``folder`` and return the daemon's file.
+
+    ``imports`` ends the organization's file: what becomes of the directory's groups.
+    """
     folder.mkdir(parents=True)
     secret = folder / "bench.secret"
     secret.touch(mode=0o600)
     secret.write_text(READER.password, encoding="utf-8")
     (folder / "bench.yaml").write_text(
-        ORGANIZATION.format(url=url, bind_dn=READER.dn, people=PEOPLE, roles=ROLES),
+        ORGANIZATION.format(url=url, bind_dn=READER.dn, people=PEOPLE) + imports,
         encoding="utf-8",
     )
     daemon = folder / "syncd.yaml"

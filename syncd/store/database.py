@@ -114,7 +114,8 @@ class Database:
                 connection.execute("ATTACH DATABASE ? AS stage", (str(self.stage_path),))
                 connection.execute("PRAGMA stage.journal_mode = WAL")
             connection.execute("PRAGMA stage.synchronous = OFF")
-            connection.execute("PRAGMA stage.cache_size = -16000")
+            # It is filled once, in order, and read a few times: four times as much won no time.
+            connection.execute("PRAGMA stage.cache_size = -4000")
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
