@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from syncd.records import Located
-    from syncd.sync.ports import PlanRow
     from syncd.sync.run import SyncRun
+    from syncd.sync.store_ports import PlanRow
 
 ROWS = 1_000
 

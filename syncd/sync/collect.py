@@ -21,14 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from syncd.records import Entry, ListingOutcome, UserRecord
-    from syncd.sync.ports import (
-        Decode,
-        Directory,
-        Listing,
-        Progress,
-        Store,
-        UserMapping,
-    )
+    from syncd.sync.ports import Decode, Directory, Listing, Progress, UserMapping
+    from syncd.sync.store_ports import Store
 
 STAGE_ROWS = 2_000
 MOST_QUARANTINED = 10_000

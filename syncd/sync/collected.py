@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from syncd.records import ListingOutcome, Remark, UserRecord
-    from syncd.sync.ports import NameConflict
+    from syncd.sync.store_ports import NameConflict
 
 USERS = "users"
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from syncd.records import ContainerRecord, ListingOutcome
     from syncd.sync.collect import Collector
-    from syncd.sync.ports import ContainerMapping, Digests, Directory, Listing
+    from syncd.sync.ports import ContainerMapping, Directory, Listing
+    from syncd.sync.store_ports import Digests
 
 # A changed container: its number in the run, the record, its target's key, the digest.
 StagedContainer: TypeAlias = "tuple[int, ContainerRecord, str, int | None]"

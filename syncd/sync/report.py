@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from syncd.records import ListingOutcome
-    from syncd.sync.ports import PlanCounts
+    from syncd.sync.store_ports import PlanCounts
 
 
 def peak_rss_bytes() -> int:

@@ -17,28 +17,19 @@ from syncd.records import Shapes, Verdict
 from syncd.sync import guard
 from syncd.sync.changed import Changed
 from syncd.sync.collect import Collector
-from syncd.sync.evidence import Evidence
 from syncd.sync.readings import Everybody, OnePerson
 from syncd.sync.renaming import rename_remarks
 from syncd.sync.report import make_report
+from syncd.sync.run_state import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from syncd.records import ContainerRecord, Remark, Watermark
-    from syncd.sync.ports import (
-        ContainerMapping,
-        Decode,
-        Directory,
-        PlanCounts,
-        Progress,
-        Store,
-        UserMapping,
-    )
+    from syncd.sync.evidence import Evidence
+    from syncd.sync.ports import ContainerMapping, Decode, Directory, Progress, UserMapping
     from syncd.sync.readings import Reading
-
-# Of a run's lags: enough for a histogram, whatever the run's size.
-MOST_LAGS = 1_000
+    from syncd.sync.store_ports import PlanCounts, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +166,7 @@ class SyncRun:
             dn_key=self.dn_key,
             progress=self.progress,
         )
-        state = _State(self, run_id, reading.mode, collector, started)
+        state = RunState(self, run_id, reading.mode, collector, started)
         state.evidence.promoted = promoted
         try:
             return self._steps(state, reading, dry=dry)
@@ -204,7 +195,7 @@ class SyncRun:
                 raise error from None
             raise
 
-    def _half_applied(self, state: _State) -> list[str]:
+    def _half_applied(self, state: RunState) -> list[str]:
         """Let the report of a run that ended early count what it wrote, not what it planned."""
         (done, total), state.counts = state.applied, None
         if not total:
@@ -213,7 +204,7 @@ class SyncRun:
             state.counts = self.store.counts(state.run_id, last=done)
         return [f"{done} of {total} people were written; the next sync writes the others"]
 
-    def _steps(self, state: _State, reading: Reading, *, dry: bool) -> dict[str, Any]:
+    def _steps(self, state: RunState, reading: Reading, *, dry: bool) -> dict[str, Any]:
         store, run_id, collector = self.store, state.run_id, state.collector
         evidence = state.evidence
         watermark = reading.read(collector, evidence)
@@ -260,7 +251,7 @@ class SyncRun:
             reasons.append(f"{held} people are held for approval; the others were written")
         return self._apply(state, watermark, last=last, reasons=reasons)
 
-    def _excess(self, state: _State, counts: PlanCounts) -> list[guard.Excess]:
+    def _excess(self, state: RunState, counts: PlanCounts) -> list[guard.Excess]:
         evidence, limits = state.evidence, self.options.limits
         amounts = amounts_of(counts)
         if evidence.people is None or evidence.grants is None:
@@ -275,7 +266,7 @@ class SyncRun:
             shrinking=self.store.shrinking_targets(state.run_id) if counts.revoked else (),
         )
 
-    def _too_many_bad(self, state: _State) -> str | None:
+    def _too_many_bad(self, state: RunState) -> str | None:
         bad, limits = state.collector.collected.bad, self.options.limits
         people = state.evidence.people
         if people is None:
@@ -284,7 +275,7 @@ class SyncRun:
 
     def _apply(
         self,
-        state: _State,
+        state: RunState,
         watermark: Watermark | None,
         *,
         last: int | None,
@@ -325,7 +316,7 @@ class SyncRun:
         return report if kept is None else {**report, "run": self.run_name(kept)}
 
     @staticmethod
-    def _proven(state: _State, watermark: Watermark | None) -> Watermark | None:
+    def _proven(state: RunState, watermark: Watermark | None) -> Watermark | None:
         """Return the watermark if everything up to it was seen, and was written as planned."""
         outcomes = state.collector.collected.outcomes
         complete = all(outcome.verdict is Verdict.COMPLETE for outcome in outcomes)
@@ -336,72 +327,6 @@ class SyncRun:
         if self.options.deletion_policy != "delete" or evidence.held or evidence.doubts:
             return None
         return self.now() - timedelta(seconds=self.options.grace_seconds)
-
-
-class _State:
-    """What a run knows of itself, for its report."""
-
-    def __init__(
-        self, run: SyncRun, run_id: int, mode: str, collector: Collector, started: float
-    ) -> None:
-        self.run = run
-        self.run_id = run_id
-        self.mode = mode
-        self.collector = collector
-        self.started = started
-        self.counts: PlanCounts | None = None
-        # Rows of the plan: committed, and in all; once the first batch is through.
-        self.applied = (0, 0)
-        self.evidence = Evidence()
-
-    def report(self, status: str, *, reasons: Sequence[str]) -> dict[str, Any]:
-        collected = self.collector.collected
-        evidence = self.evidence
-        if evidence.held or (status == "blocked" and evidence.absent):
-            absences = "held"
-        elif evidence.absent:
-            absences = "applied"
-        else:
-            absences = "none"
-        promoted = evidence.promoted
-        seconds = dict(collected.seconds)
-        seconds["total"] = time.perf_counter() - self.started
-        try:
-            unresolved = self.run.store.unresolved() if status in {"done", "planned"} else 0
-        except SyncdError:
-            unresolved = 0
-        report = make_report(
-            run=self.run.run_name(self.run_id),
-            organization=self.run.options.organization_id,
-            mode=self.mode,
-            status=status,
-            outcomes=collected.outcomes,
-            absences=absences,
-            promoted_because=str(promoted) if promoted else None,
-            read=collected.read,
-            unchanged=collected.unchanged,
-            quarantined=collected.bad,
-            counts=self.counts,
-            unresolved=unresolved,
-            reasons=[*reasons, *evidence.held],
-            seconds=seconds,
-        )
-        report["remarks"] = [remark._asdict() for remark in collected.remarks]
-        if promoted is not None:
-            report["promoted_reason"] = promoted.reason
-        if evidence.lasting:
-            report["doubts"] = evidence.lasting
-        if status == "done" and self.mode == "changed":
-            report["lag_seconds"] = lags(collected.modified, self.run.now())
-        return report
-
-
-def lags(modified: Sequence[str], now: datetime) -> list[float]:
-    """Return how long ago each of these times was, in seconds; at most some of them."""
-    return [
-        round(max((now - datetime.fromisoformat(stamp)).total_seconds(), 0.0), 1)
-        for stamp in modified[:MOST_LAGS]
-    ]
 
 
 def amounts_of(counts: PlanCounts) -> dict[str, int]:

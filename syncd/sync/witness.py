@@ -18,7 +18,8 @@ from syncd.records import Whereabouts
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from syncd.sync.ports import Directory, Store
+    from syncd.sync.ports import Directory
+    from syncd.sync.store_ports import Store
 
 # One search finds so many; when a tenth of all is hidden, a sample that shows it is near certain.
 MOST_ASKED = 100
