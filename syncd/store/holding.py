@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
+    from syncd.store.sides import Side
+
 P, M = schema.plan_people, schema.stage_marks
 HELD = "held"
+# Of a role or group: it would be removed, and is not until somebody approves.
+REMOVAL, HELD_REMOVAL = "delete", "delete held"
 ALL_CHANGES = Kind.UPDATE | Kind.RENAME | Kind.EMAIL | Kind.MOVE
 
 # The bits of a row that each limit is about; grants and revocations stand in rows of their own.
@@ -64,11 +68,14 @@ def hold(connection: Connection, run_id: int, kinds: Iterable[str]) -> tuple[int
                 )
             )
             concerned.append(and_(theirs, P.c.version > 0) if granted else theirs)
+    if "remove" in kinds:
+        concerned += [_loses_removed(run_id, side) for side in SIDES]
     mine = and_(P.c.run_id == run_id, P.c.state == "planned")
     held = and_(mine, or_(*concerned))
     together = movers(connection, run_id)
     first_held = connection.execute(select(func.min(P.c.number)).where(held)).scalar_one()
     if first_held is None:
+        _hold_removals(connection, run_id, kinds)
         return last, 0
     if first_held <= together:
         # Names change hands among all of these or among none.
@@ -83,7 +90,32 @@ def hold(connection: Connection, run_id: int, kinds: Iterable[str]) -> tuple[int
         )
     )
     connection.execute(update(P).where(held).values(state=HELD, number=P.c.number + literal(last)))
+    _hold_removals(connection, run_id, kinds)
     return last, int(count)
+
+
+def _loses_removed(run_id: int, side: Side) -> ColumnElement[bool]:
+    """Return what tells people who would lose a role or group because it is removed."""
+    table, planned = side.planned_targets, side.planned
+    removed = select(side.of(table)).where(table.c.run_id == run_id, table.c.action == REMOVAL)
+    return exists().where(
+        planned.c.run_id == run_id,
+        planned.c.user_id == P.c.user_id,
+        ~planned.c.granted,
+        side.of(planned).in_(removed),
+    )
+
+
+def _hold_removals(connection: Connection, run_id: int, kinds: Iterable[str]) -> None:
+    if "remove" in kinds:
+        _act(connection, run_id, REMOVAL, HELD_REMOVAL)
+
+
+def _act(connection: Connection, run_id: int, old: str, new: str) -> None:
+    for side in SIDES:
+        table = side.planned_targets
+        mine = and_(table.c.run_id == run_id, table.c.action == old)
+        connection.execute(update(table).where(mine).values(action=new))
 
 
 def release(connection: Connection, run_id: int) -> None:
@@ -91,3 +123,4 @@ def release(connection: Connection, run_id: int) -> None:
     connection.execute(
         update(P).where(P.c.run_id == run_id, P.c.state == HELD).values(state="planned")
     )
+    _act(connection, run_id, HELD_REMOVAL, REMOVAL)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, func, select
 
 from syncd.store import accounts, schema
+from syncd.store.holding import HELD_REMOVAL, REMOVAL
 from syncd.store.kinds import WRITES_ACCOUNT, Kind
 from syncd.store.plan_counts import NAMES
 from syncd.store.sides import SIDES
@@ -128,7 +129,7 @@ def _target_changes(connection: Connection, run_id: int) -> Iterator[dict[str, A
         table = side.planned_targets
         query = (
             select(table.c.name, table.c.mapper)
-            .where(table.c.run_id == run_id, table.c.action == "delete")
+            .where(table.c.run_id == run_id, table.c.action.in_((REMOVAL, HELD_REMOVAL)))
             .order_by(table.c.name)
         )
         for name, mapper in connection.execute(query):

@@ -137,7 +137,9 @@ def _count_targets(connection: Connection, run_id: int, side: Side) -> dict[str,
     )
     found = dict.fromkeys(ACTIONS, 0)
     for action, count in connection.execute(query):
-        found[action] = count
+        # What is held back is not done.
+        if action in found:
+            found[action] = count
     return found
 
 

@@ -428,3 +428,31 @@ def test_groups_follow_changed_syncs(quick_world: MakeQuickWorld) -> None:
     sync_changed(world)
     assert who(world) == {"a": "u00000", "b": "", "c": "u00000 u00002"}
     assert world.plan(code=0)["changes"] == []
+
+
+@ON_SQLITE
+def test_removals_over_their_limit_are_held_alone(quick_world: MakeQuickWorld) -> None:
+    """With hold_kind the rest is written; groups and their members stay until an approval."""
+    names = ("one", "two", "three")
+    world = quick_world(
+        people(4)
+        + unit()
+        + "".join(group(name, "u00000") for name in names)
+        + group("kept", "u00001")
+    )
+    limits = {"on_exceed": "hold_kind", "remove": {"count": 2, "percent": None}, "revoke": None}
+    dropping = mapper(drop_non_existing_groups_during_sync=True)
+    configure(world, dropping, limits=limits)
+    world.sync()
+    world.slapd.delete(*(dn_of(name) for name in names))
+    set_members(world, "kept", "u00001", "u00002")
+    for blocked in (world.sync(code=3), world.sync(code=3)):
+        assert blocked["groups"]["deleted"] == 0
+        assert set(who(world)) == {"kept", *names}
+        assert who(world)["kept"] == "u00001 u00002"
+        assert who(world)["one"] == "u00000"
+    shown = world.json("runs", "show", blocked["run"])["changes"]
+    assert sum(each["kind"] == "delete_group" for each in shown) == len(names)
+    assert world.json("approve", blocked["run"])["groups"]["deleted"] == len(names)
+    assert set(who(world)) == {"kept"}
+    assert world.sync()["status"] == "done"

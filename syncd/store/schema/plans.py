@@ -93,7 +93,7 @@ plan_roles = Table(
     metadata,
     Column("run_id", BigInteger, nullable=False),
     Column("role_id", BigInteger, nullable=False),
-    # create | delete
+    # create | delete | delete held
     Column("action", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("name_key", Text, nullable=False),
