@@ -67,13 +67,13 @@ class Containers:
         started = clock()
         for page in listing:
             seconds["directory"] += clock() - started
-            for raw in page:
+            for index in range(len(page)):
                 started = clock()
-                digest = _digest(raw, key)
+                digest = _digest(page[index], key)
                 if digests.mark(digest):
                     seconds["map"] += clock() - started
                     continue
-                each = self._record(raw, mapping, mapper, found, kept)
+                each = self._record(_taken(page, index), mapping, mapper, found, kept)
                 seconds["map"] += clock() - started
                 if each is None:
                     continue
@@ -128,10 +128,11 @@ class Containers:
         members = 0
         names: set[bytes] = set()
         for page in listing:
-            for raw in page:
-                record = self._record(raw, mapping, mapper, names, set())
+            for index in range(len(page)):
+                digest = _digest(page[index], key)
+                record = self._record(_taken(page, index), mapping, mapper, names, set())
                 if record is not None and record.container_key not in found:
-                    records.append((record, _digest(raw, key)))
+                    records.append((record, digest))
                     found[record.container_key] = record.dn
                     collector.collected.looked_at |= {
                         (mapper, record.external_id),
@@ -234,6 +235,8 @@ class Containers:
         entry = None
         try:
             entry = self._collector.decode(raw)
+            # A large one is not held twice while it is mapped.
+            del raw
             record = mapping(entry)
             if record.container_key in found:
                 detail = f"another {mapping.kind} entry has its id: {record.dn}"
@@ -268,6 +271,11 @@ class Containers:
         self._store.stage_containers(self._collector.run_id, load)
         load.clear()
         self._collector.collected.seconds["stage"] += time.perf_counter() - started
+
+
+def _taken(page: list[bytes], index: int) -> bytes:
+    raw, page[index] = page[index], b""
+    return raw
 
 
 def _digest(raw: bytes, key: bytes) -> int:

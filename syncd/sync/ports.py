@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class Listing(Protocol):
-    """Pages of raw entries; ``outcome`` is known after the last one."""
+    """Pages of raw entries, for the reader to take; ``outcome`` is known after the last one."""
 
-    def __iter__(self) -> Iterator[Sequence[bytes]]: ...
+    def __iter__(self) -> Iterator[list[bytes]]: ...
 
     @property
     def outcome(self) -> ListingOutcome:

@@ -193,8 +193,8 @@ class Page:
         self._raws = raws
         self._source = source
 
-    def __iter__(self) -> Iterator[Sequence[bytes]]:
-        yield self._raws
+    def __iter__(self) -> Iterator[list[bytes]]:
+        yield list(self._raws)
 
     @property
     def outcome(self) -> ListingOutcome:
