@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo import company
-from demo.company import PEOPLE, READER, ROLES, SOFTWARE, SUFFIX, WORKSHOP
+from demo.company import GROUPS, PEOPLE, READER, ROLES, SOFTWARE, SUFFIX, WORKSHOP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,6 +181,7 @@ def test_a_monday_changes_what_the_story_says(directory: company.Company) -> Non
         before,
         "uid: mbrandt",
         f"memberOf: cn=Developers,{ROLES}",
+        f"memberOf: cn=Software,{GROUPS}",
     ]
     assert client.lines("(uid=mbrandt)", "modifyTimestamp")[1] > stamp
     assert f"cn=Geräteprüfer,{ROLES}" in client.names(f"(member=uid=nivanova,{WORKSHOP})")
