@@ -354,12 +354,12 @@ def test_a_wrong_former_name_is_told(quick_world: MakeQuickWorld) -> None:
     world = quick_world(people(2) + unit() + group("a", "u00000"))
     configure(world, mapper("groups"))
     world.sync()
-    configure(world, mapper("teams", renamed_from="grups"))
+    configure(world, mapper("teams", renamed_from="crowds"))
     blocked = world.sync(code=3)
     assert ("renamed_mapper", "teams") in {
         (each["kind"], each["mapper"]) for each in blocked["remarks"]
     }
-    assert any("grups has no effect" in each["detail"] for each in blocked["remarks"])
+    assert any("crowds has no effect" in each["detail"] for each in blocked["remarks"])
     assert members(world) == {"a": {"u00000": ["groups"]}}
     configure(world, mapper("groups"), mapper("teams", renamed_from="groups"))
     assert 'names "groups", which is still a mapper here' in world.syncd("plan", "acme", code=2).err
