@@ -8,14 +8,12 @@ VENV ?= .venv
 WORKERS ?= auto
 export VENV PYTHON
 BIN := $(VENV)/bin
-# Coverage is judged only for all tests together.
-COVERAGE = $(if $(ARGS),,--cov --cov-report=term)
 MOMENTS ?= 200
 SEED := $(or $(SEED),$(shell date +%s))
 SOAKED := $(addprefix tests/acceptance/test_,kills.py changed_kills.py daemon_kills.py) \
   tests/integration/test_equivalence.py
 
-.PHONY: help demo test soak check format bench lock setup clean
+.PHONY: help demo test cover soak check format bench lock setup clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -28,7 +26,12 @@ demo: ## see the main job: a small company, its first sync, changes, explain
 test: ## all tests, with the real servers that they need
 	@scripts/bootstrap dev
 	@scripts/system-packages
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(COVERAGE) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+cover: ## all tests, and which lines and branches they reach; takes twice as long
+	@scripts/bootstrap dev
+	@scripts/system-packages
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term $(ARGS)
 
 soak: ## sudden ends at 200 random moments of each kind, and long histories; takes an hour
 	@scripts/bootstrap dev
