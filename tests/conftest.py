@@ -7,6 +7,7 @@ import ipaddress
 import os
 import signal
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +29,13 @@ for _name in [name for name in os.environ if name.startswith(("SYNCD_", "LDAP"))
 os.environ["NO_COLOR"] = "1"
 # A background job of a shell ignores Ctrl-C, and what it starts would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuse a test whose name has the time in it: workers would see different tests."""
+    if f"{datetime.now(tz=UTC):%Y-%m-%dT%H}" in item.nodeid:
+        message = f"{item.nodeid}: the time is in its name; give its parameters ids"
+        raise pytest.UsageError(message)
 
 
 def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:

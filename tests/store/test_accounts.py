@@ -140,6 +140,7 @@ ABSENT = AccountState(absent=("disabled", "locked"))
         (None, PAST, False),
         (None, None, False),
     ],
+    ids=("later", "same", "none", "within_the_second", "first", "never"),
 )
 def test_an_absent_attribute_lifts_only_from_an_entry_that_changed(
     acme: Organization, stored: str | None, now: str | None, *, lifted: bool
