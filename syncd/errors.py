@@ -205,6 +205,32 @@ class PlanNotApprovable(SyncdError):
     exit_code = 2
 
 
+class Refused(SyncdError):
+    """A rule of the model forbids it; ``reason`` is a word of a closed set, for programs.
+
+    Reasons: not_allowed (the one who asks may not), exceeds_own (more than he holds himself),
+    owner_only, last_owner, source_rules (a directory or identity provider says so), preconfigured,
+    name_taken, in_use, would_cycle, invalid, stale (changed since it was read), expired, excluded,
+    deleted, not_configured.
+    """
+
+    code = "refused"
+    exit_code = 2
+
+    def __init__(self, message: str, reason: str = "invalid") -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class LastOwner(Refused):
+    """It would leave an organization without an owner."""
+
+    code = "last_owner"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "last_owner")
+
+
 class Interrupted(SyncdError):
     """Somebody interrupted the command."""
 

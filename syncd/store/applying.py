@@ -235,9 +235,13 @@ class PeopleBatch(Batch):
         self._journal(rows, "create")
 
     def _journal(self, rows: ColumnElement[bool], kind: str) -> None:
-        columns = ["organization_id", "user_id", "change_set_id", "kind"]
+        columns = ["organization_id", "user_id", "change_set_id", "kind", "commit_id"]
         query = select(
-            literal(self.organization_id), P.c.user_id, literal(self.change_set_id), literal(kind)
+            literal(self.organization_id),
+            P.c.user_id,
+            literal(self.change_set_id),
+            literal(kind),
+            literal(self.commit_id),
         ).where(rows)
         self.connection.execute(insert(J).from_select(columns, query))
 
@@ -270,6 +274,7 @@ class PeopleBatch(Batch):
                     "kind": "update",
                     "before": json.dumps(before, ensure_ascii=False),
                     "after": json.dumps(after, ensure_ascii=False),
+                    "commit_id": self.commit_id,
                 }
             )
         if rows:

@@ -30,6 +30,7 @@ class Batch:
         organization_id: str,
         source: str,
         change_set_id: int,
+        commit_id: int,
         first: int,
         last: int,
         now: datetime,
@@ -41,6 +42,7 @@ class Batch:
         self.organization_id = organization_id
         self.source = source
         self.change_set_id = change_set_id
+        self.commit_id = commit_id
         self.now = now
         # The ids of the batch's people lie between these.
         self.low = self.high = 0

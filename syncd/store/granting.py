@@ -74,9 +74,10 @@ def _journal(batch: Batch, side: Side, mine: ColumnElement[bool]) -> None:
             literal(batch.change_set_id),
             literal(side.journal_kind),
             after,
+            literal(batch.commit_id),
         )
         .where(mine)
         .group_by(planned.c.user_id)
     )
-    columns = ["organization_id", "user_id", "change_set_id", "kind", "after"]
+    columns = ["organization_id", "user_id", "change_set_id", "kind", "after", "commit_id"]
     batch.connection.execute(insert(J).from_select(columns, query))

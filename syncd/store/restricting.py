@@ -201,6 +201,7 @@ def _journal(batch: Batch) -> None:
                 "after": json.dumps(
                     after | ({"because": because} if because else {}), ensure_ascii=False
                 ),
+                "commit_id": batch.commit_id,
             }
         )
     if rows:

@@ -12,6 +12,7 @@ from syncd.errors import ConstraintViolated
 from syncd.store import (
     books,
     container_books,
+    feed,
     holding,
     ownership,
     plan_counts,
@@ -256,6 +257,7 @@ class SyncStore(Collecting, ChangedReads, Approving, Settling, waiting.WaitingRe
         *,
         careful: bool,
     ) -> None:
+        (commit_id,) = feed.new_ids(self.database, "commits")
         with self.database.write_ahead() as connection:
             self.lease.hold(connection)
             PeopleBatch(
@@ -264,6 +266,7 @@ class SyncStore(Collecting, ChangedReads, Approving, Settling, waiting.WaitingRe
                 organization_id=self.organization_id,
                 source=self.source,
                 change_set_id=change_set_id,
+                commit_id=commit_id,
                 first=first,
                 last=last,
                 now=clock(connection),
@@ -271,6 +274,7 @@ class SyncStore(Collecting, ChangedReads, Approving, Settling, waiting.WaitingRe
                 careful=careful,
             ).apply()
             runs.set_status(connection, run_id, "applying", applied_number=last)
+            feed.take_position(connection, self.organization_id, commit_id, change_set_id)
 
     def finish(
         self,

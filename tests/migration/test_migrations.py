@@ -157,7 +157,16 @@ def test_upgrading_twice_is_upgrading_once(empty: Database) -> None:
         names = connection.scalars(text("SELECT name FROM roles ORDER BY id")).all()
         allocators = connection.scalars(text("SELECT name FROM allocators ORDER BY name")).all()
     assert names == [name for _, name, _ in schema.PRECONFIGURED_ROLES]
-    assert allocators == ["change_sets", "roles", "runs", "users"]
+    assert allocators == [
+        "address_books",
+        "api_tokens",
+        "change_sets",
+        "commits",
+        "permission_sets",
+        "roles",
+        "runs",
+        "users",
+    ]
 
 
 def test_three_programs_may_upgrade_at_once(empty_url: str) -> None:

@@ -36,13 +36,81 @@ journal = Table(
     Column("organization_id", Text, nullable=False),
     Column("user_id", BigInteger, nullable=False),
     Column("change_set_id", BigInteger, nullable=False),
-    # create | update | restrictions | grants | delete
+    # create | update | restrictions | grants | memberships | identity | password | delete
     Column("kind", Text, nullable=False),
     # JSON; a create has neither: the row is its own after.
     Column("before", Text),
     Column("after", Text),
+    # The transaction that wrote it; null where that was before there was a feed of changes.
+    Column("commit_id", BigInteger),
     PrimaryKeyConstraint("organization_id", "user_id", "change_set_id", "kind"),
+    Index(None, "organization_id", "commit_id"),
     sqlite_with_rowid=False,
+)
+
+# What changed that is not a person: roles, groups, permission sets, address books, tokens, the
+# organization. Before and after are the whole object, so that its state at any time is one row.
+object_journal = Table(
+    "object_journal",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("change_set_id", BigInteger, nullable=False),
+    # Within the change set, in order.
+    Column("number", Integer, nullable=False),
+    # role | group | permission_set | address_book | address_book_entry | token | exclusion |
+    # organization
+    Column("object", Text, nullable=False),
+    # Zero for the organization itself.
+    Column("object_id", BigInteger, nullable=False),
+    # As it was called then.
+    Column("name", Text, nullable=False),
+    # create | update | delete
+    Column("kind", Text, nullable=False),
+    # JSON; null before a creation and after a deletion.
+    Column("before", Text),
+    Column("after", Text),
+    Column("commit_id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "change_set_id", "number"),
+    Index("ix_object_journal_object", "organization_id", "object", "object_id", "change_set_id"),
+    Index(None, "organization_id", "commit_id"),
+    sqlite_with_rowid=False,
+)
+
+# One row a transaction that changed something, in the order in which they were committed: whoever
+# takes a position holds the organization's head until the end of its transaction, so no lower
+# position can appear behind a reader's back.
+commits = Table(
+    "commits",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("commit_id", BigInteger, nullable=False),
+    Column("change_set_id", BigInteger, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    PrimaryKeyConstraint("organization_id", "position"),
+    Index(None, "organization_id", "change_set_id"),
+    sqlite_with_rowid=False,
+)
+
+feed_heads = Table(
+    "feed_heads",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+
+# Whom somebody deleted although a directory still has them: syncs pass over them.
+exclusions = Table(
+    "exclusions",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("why", Text),
+    PrimaryKeyConstraint("organization_id", "source", "external_id"),
 )
 
 runs = Table(

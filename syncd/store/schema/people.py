@@ -30,6 +30,8 @@ organizations = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("paused_at", UtcTime),
     Column("paused_because", Text),
+    # All of its people and books are gone; the row keeps syncs from beginning anew.
+    Column("deleted_at", UtcTime),
 )
 
 users = Table(

@@ -1,0 +1,1 @@
+"""Changes made by hand: one transaction each, with its journal and its place in the feed."""
