@@ -1,4 +1,7 @@
-"""The bench's command line: ``make bench ARGS="--users 100000 --runs 3"``."""
+"""The bench's command line: ``make bench ARGS="--users 100000 --runs 3"``.
+
+``make bench ARGS="manage --users 1000000"`` measures the management store instead of syncs.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import memberships, report, suite
+from bench import manage, memberships, report, suite
 from bench.crowd import Crowd
 from bench.measure import CommandFailed
 from bench.workload import Size
@@ -62,4 +65,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["manage"]:
+        sys.exit(manage.main(sys.argv[2:]))
     sys.exit(main())

@@ -36,14 +36,14 @@ class Axis:
         return [10.0**power for power in range(self.low, self.high + 1)]
 
 
-def growth(lines: list[Line]) -> str:
+def growth(lines: list[Line], title: str = "Whole commands: seconds over users") -> str:
     """Return the plot."""
     across = Axis([x for line in lines for x, _ in line.points], LEFT, WIDTH - RIGHT)
     upward = Axis([y for line in lines for _, y in line.points], HEIGHT - BOTTOM, TOP)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        _text(LEFT, 28, "Whole commands: seconds over users", size=17),
+        _text(LEFT, 28, title, size=17),
         *_grid(across, upward),
     ]
     for number, line in enumerate(lines):

@@ -6,37 +6,26 @@ in the contract's shapes and raises SyncdError.
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from syncd.errors import (
-    DirectoryError,
     NotFound,
-    OrganizationPaused,
-    OrganizationPending,
     PlanNotApprovable,
-    SyncdError,
 )
-from syncd.looking import Looking, now, pending_change
+from syncd.organizing import Organizing, operator_name
+from syncd.permissions import operator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from syncd.ldap.source import LdapSource
-    from syncd.ldap.traffic import Traffic
-    from syncd.settings import OrganizationSettings, Settings
-    from syncd.store.database import Database
-    from syncd.sync.run import SyncRun
 
     Progress = Callable[[str, int, int | None], None]
 
 # Of the changes of a plan: what a terminal can show, and more.
 SHOWN_CHANGES = 1_000
-# Of the organizations that a process has synced: whose stages it keeps open.
-MOST_STAGES = 8
 # What a sync imports on its way; whatever is left out is only slower.
 WARM = (
     "syncd.compose",
@@ -46,13 +35,8 @@ WARM = (
 )
 
 
-class App(Looking):
+class App(Organizing):
     """What commands can do."""
-
-    def __init__(self, settings: Settings, *, log_searches: bool = False) -> None:
-        super().__init__(settings, log_searches=log_searches)
-        # By organization, the newest last.
-        self._stages: dict[str, Database] = {}
 
     @classmethod
     def load(
@@ -67,14 +51,6 @@ class App(Looking):
 
         settings = load(config_path, os.environ if environ is None else environ)
         return cls(settings, log_searches=log_searches)
-
-    def close(self) -> None:
-        """Close the store."""
-        while self._stages:
-            self._stages.popitem()[1].close()
-        if self._database is not None:
-            self._database.close()
-            self._database = None
 
     # --- the store ------------------------------------------------------------------------
 
@@ -98,17 +74,19 @@ class App(Looking):
             importlib.import_module("psycopg")
 
     def db_upgrade(self) -> dict[str, Any]:
-        """Bring the store's schema up to date."""
-        from syncd.store import migrate
+        """Bring the store's schema up to date, and let the daemon's own account use it."""
+        from contextlib import closing
+
+        from syncd.store import migrate, privileges
         from syncd.store.database import Database
 
         store = self.settings.daemon.store
-        url = store.migration_url or store.url
-        database = Database(url.get_secret_value())
-        try:
-            return migrate.upgrade(database)
-        finally:
-            database.close()
+        with closing(Database(store.url.get_secret_value())) as own:
+            if store.migration_url is None:
+                return {**migrate.upgrade(own), "warnings": privileges.warnings(own, apart=False)}
+            with closing(Database(store.migration_url.get_secret_value())) as owners:
+                report = migrate.upgrade(owners, privileges.account(own))
+            return {**report, "warnings": privileges.warnings(own, apart=True)}
 
     def db_prune(self) -> dict[str, Any]:
         """Remove from the store what is older than ``retention`` says; return how much that was."""
@@ -169,8 +147,10 @@ class App(Looking):
                 report["changes"] = self._changes(database, report["run"], SHOWN_CHANGES)
         return report
 
-    def approve(self, run: str, progress: Progress | None = None) -> dict[str, Any]:
-        """Apply a plan that the guard held."""
+    def approve(
+        self, run: str, progress: Progress | None = None, *, actor: str | None = None
+    ) -> dict[str, Any]:
+        """Apply a plan that the guard held; ``actor`` is who approved it, if not who calls."""
         from syncd.store.run_reads import find_run
         from syncd.store.waiting import end_overdue
         from syncd.sync.approve import approve
@@ -187,91 +167,76 @@ class App(Looking):
             raise PlanNotApprovable(
                 f"run {run} is {row.status} and waits for nobody; only a blocked run is approved"
             )
+        by = f"approval by {actor or operator_name()}"
+        if row.mode == "switch":
+            return self._approve_switch(run, row, by, progress)
+        if row.mode == "rekey":
+            return self._approve_rekey(row, by, progress)
+        if row.mode == "undo":
+            principal = operator(operator_name())
+            management = self.manage(row.organization_id, principal)
+            report = management.undo.approve(row.id, by, progress)
+            _log_run(report)
+            return report
         with self._run(row.organization_id, progress) as (sync, _):
-            report = approve(sync, row.id, f"approval by {_operator()}")
+            report = approve(sync, row.id, by)
             _log_run(report)
             return report
 
-    @contextmanager
-    def _run(
-        self, org: str, progress: Progress | None, mode: str = "full"
-    ) -> Iterator[tuple[SyncRun, Database]]:
-        from syncd.ldap.ber import decode_entry
-        from syncd.ldap.dn import dn_key
-        from syncd.store.runs import run_name
-        from syncd.store.sync_store import SyncStore
-        from syncd.sync.run import SyncRun
+    def undo(
+        self,
+        change_set: str,
+        *,
+        dry: bool = False,
+        why: str | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Take a change set back, or what a run did; or say what that would change."""
+        from syncd.store.change_sets import find_change_set
 
-        organization = self._organization(org)
-        parts = self._parts(organization)
-        self._require_settled(organization)
-        self.database()
-        with _seldom_collected(), self._staged(org) as database:
-            source = self._source(parts)
-            with _traffic_told(source.traffic, org, mode), source as directory:
-                yield (
-                    SyncRun(
-                        options=parts.options,
-                        directory=directory,
-                        store=SyncStore(
-                            database,
-                            org,
-                            approval_seconds=organization.limits.approval_period,
-                        ),
-                        users=parts.user_mapping,
-                        containers=parts.container_mappings,
-                        decode=decode_entry,
-                        dn_key=dn_key,
-                        now=now,
-                        run_name=run_name,
-                        renamed={
-                            mapper.name: mapper.renamed_from
-                            for mapper in organization.active_mappers
-                            if mapper.renamed_from is not None
-                        },
-                        progress=progress,
-                    ),
-                    database,
-                )
-
-    @contextmanager
-    def _staged(self, org: str) -> Iterator[Database]:
-        """Open the store with the organization's own stage, or take what its last run left open.
-
-        A stage of its own, so that organizations do not wait for each other on SQLite. Kept open,
-        because what SQLAlchemy has compiled is half of a changed-user sync. After an error nothing
-        is kept.
-        """
-        database = self._stages.pop(org, None) or self._open(stage=f"stage-{org}")
-        try:
-            yield database
-        except BaseException:
-            database.close()
-            raise
-        self._stages[org] = database
-        while len(self._stages) > MOST_STAGES:
-            self._stages.pop(next(iter(self._stages))).close()
-
-    def _require_settled(self, organization: OrganizationSettings) -> None:
-        """Write a new organization down; refuse one whose provider or name awaits a decision."""
-        people = self._people(organization.id)
-        applied = people.organization()
-        name, provider = organization.organization.name, organization.provider
-        if applied is None:
-            people.create_organization(name, provider)
-            return
-        if applied["paused_at"] is not None:
-            because = f" ({applied['paused_because']})" if applied["paused_because"] else ""
-            raise OrganizationPaused(
-                f"{organization.id} is paused{because}; "
-                f"`syncd resume {organization.id}` lets it go on"
+        found = find_change_set(self.database(), change_set)
+        if found is None:
+            raise NotFound(
+                f"the journal has no change set {change_set}; `syncd journal ORG` lists them"
             )
-        pending = pending_change(applied, name, provider)
-        if pending:
-            raise OrganizationPending(
-                f"{organization.id} is pending: {pending}; set the file back to what is applied, "
-                "or settle it with `syncd provider switch`"
-            )
+        undo = self.manage(found.organization_id, operator(operator_name())).undo
+        report = undo.take_back(change_set, why=why, dry=dry, progress=progress)
+        _log_run(report)
+        if dry or report["status"] == "blocked":
+            limit = None if dry else SHOWN_CHANGES
+            report["changes"] = self._changes(self.database(), report["run"], limit)
+        return report
+
+    def journal(
+        self,
+        org: str,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        filters: Mapping[str, str | None] | None = None,
+    ) -> dict[str, Any]:
+        """Return the newest change sets of an organization; times as ``show_at`` takes them."""
+        from syncd.looking import moment_of, now
+
+        wanted: dict[str, Any] = dict(filters or {})
+        for name in ("since", "until"):
+            if wanted.get(name) is not None:
+                wanted[name] = moment_of(wanted[name], now())
+        reads = self.manage(org, operator(operator_name())).journal
+        return reads.page(limit=limit, after=after, filters=wanted)
+
+    def change_set(
+        self, org: str, change_set: str, *, limit: int = 1_000, after: str | None = None
+    ) -> dict[str, Any]:
+        """Return one change set with what it changed."""
+        management = self.manage(org, operator(operator_name()))
+        return management.journal.one(change_set, limit=limit, after=after)
+
+    def show_at(self, org: str, username: str, at: str) -> dict[str, Any]:
+        """Return one person as of a time: ISO 8601, or how long ago (``2h``, ``3d``)."""
+        from syncd.looking import moment_of, now
+
+        return self.manage(org, operator(operator_name())).at(username, moment_of(at, now()))
 
     def pause(self, org: str, why: str | None = None) -> dict[str, Any]:
         """Stop an organization's syncs."""
@@ -287,31 +252,6 @@ class App(Looking):
         self._organization(org)
         self._people(org).resume()
         return {"organization": org, "paused": False, "because": None}
-
-
-@contextmanager
-def _traffic_told(traffic: Traffic, org: str, mode: str) -> Iterator[None]:
-    """Let an error's report tell what was asked of the directory, also when there is no run yet."""
-    try:
-        yield
-    except SyncdError as error:
-        if error.report is not None or isinstance(error, DirectoryError):
-            begun = {"organization": org, "mode": mode, "status": "failed"}
-            error.report = {**(error.report or begun), **traffic.report()}
-        raise
-
-
-@contextmanager
-def _seldom_collected() -> Iterator[None]:
-    """Look for cycles seldom: among a run's millions of short-lived values there are none."""
-    thresholds = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
 
 
 def _log_run(report: Mapping[str, Any]) -> None:
@@ -335,15 +275,6 @@ def _log_run(report: Mapping[str, Any]) -> None:
         peak_rss_bytes=report["peak_rss_bytes"],
         **counts,
     )
-
-
-def _operator() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 def exit_code(report: Mapping[str, Any]) -> int:

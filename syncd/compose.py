@@ -157,22 +157,27 @@ def connection_options(organization: OrganizationSettings, ldap: LdapSettings) -
     )
 
 
-def sync_options(organization: OrganizationSettings, ldap: LdapSettings) -> SyncOptions:
-    """Return what the engine needs to know."""
+def limits_of(organization: OrganizationSettings) -> Limits:
+    """Return what the guard holds plans against."""
     limits = organization.limits
     kinds = {
         name: Limit(limit.percent, limit.count)
         for name in DEFAULT_LIMITS
         if (limit := getattr(limits, name)) is not None
     }
+    return Limits(
+        minimum_population=limits.minimum_population,
+        hold_kind=limits.on_exceed == "hold_kind",
+        kinds=kinds,
+    )
+
+
+def sync_options(organization: OrganizationSettings, ldap: LdapSettings) -> SyncOptions:
+    """Return what the engine needs to know."""
     return SyncOptions(
         organization_id=organization.id,
         batch_size=ldap.batch_size,
-        limits=Limits(
-            minimum_population=limits.minimum_population,
-            hold_kind=limits.on_exceed == "hold_kind",
-            kinds=kinds,
-        ),
+        limits=limits_of(organization),
         deletion_policy=organization.deletion.policy,
         grace_seconds=float(organization.deletion.grace_period),
     )

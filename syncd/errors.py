@@ -191,6 +191,12 @@ class OrganizationPending(SyncdError):
     exit_code = 2
 
 
+class OrganizationDeleted(OrganizationPending):
+    """An owner deleted it, and nothing of it is to begin anew by itself."""
+
+    code = "organization_deleted"
+
+
 class OrganizationPaused(SyncdError):
     """Somebody paused this organization."""
 
@@ -229,6 +235,25 @@ class LastOwner(Refused):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "last_owner")
+
+
+class NotAuthenticated(SyncdError):
+    """Nobody is known by what was shown: a token that is wrong, over, or of somebody shut out."""
+
+    code = "not_authenticated"
+    exit_code = 2
+
+
+class MailNotSent(SyncdError):
+    """The mail server has not taken a mail."""
+
+    code = "mail_not_sent"
+    exit_code = 4
+    retryable = True
+
+
+class MailServerLost(MailNotSent):
+    """The mail server cannot be reached any more; the next mail would fare no better."""
 
 
 class Interrupted(SyncdError):

@@ -28,9 +28,13 @@ def listening_socket(host: str, port: int, *, setting: str) -> socket.socket:
         everything = host in {"", "::"} and socket.has_dualstack_ipv6()
         if everything:
             family, address = socket.AF_INET6, ("::", port)
-        return socket.create_server(
+        opened = socket.create_server(
             address, family=family, backlog=BACKLOG, dualstack_ipv6=everything
         )
+        # What is accepted inherits it; asyncio does not set it by itself on such a socket, and each
+        # answer of a connection that is kept would wait 40 ms for the client's acknowledgement.
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return opened
     except (OSError, UnicodeError) as error:
         where = f"[{cut(host)}]:{port}" if ":" in host else f"{cut(host) or '*'}:{port}"
         message = f"{setting} cannot listen on {where} ({_why(error)}); {_step(error, setting)}"

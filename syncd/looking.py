@@ -6,11 +6,12 @@ and raises SyncdError.
 
 from __future__ import annotations
 
+import re
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from syncd.errors import NotFound
+from syncd.errors import NotFound, StoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,8 @@ class Looking:
         self.settings = settings
         self.log_searches = log_searches or settings.daemon.log.searches
         self._database: Database | None = None
+        # Organizations that are known to stand in the store.
+        self.founded: set[str] = set()
         # The daemon asks from several threads.
         self._opening = threading.Lock()
 
@@ -116,7 +119,23 @@ class Looking:
         """Validate what loading could not, and look at the directories if asked to."""
         from syncd.doctor import check
 
-        return check(self.settings, connect=connect, clock=now)
+        report = check(self.settings, connect=connect, clock=now)
+        if connect:
+            report["warnings"] += self._store_warnings()
+        return report
+
+    def _store_warnings(self) -> list[str]:
+        """Return what is open in the store that should not be."""
+        from contextlib import closing
+
+        from syncd.store import privileges
+
+        try:
+            with closing(self._open()) as database:
+                apart = self.settings.daemon.store.migration_url is not None
+                return privileges.warnings(database, apart=apart)
+        except StoreError as error:
+            return [str(error)]
 
     # --- lists ----------------------------------------------------------------------------
 
@@ -191,14 +210,17 @@ class Looking:
         return {**run_shape(row), "changes": self._changes(database, run, limit)}
 
     def show(self, org: str, username: str) -> dict[str, Any]:
-        """Return one person."""
+        """Return one person, with what he may do."""
+        from syncd.store.effective_reads import words
+
         self._organization(org)
-        user = self._people(org).user(username)
+        people = self._people(org)
+        user = people.user(username)
         if user is None:
             raise NotFound(
                 f"there is no person {username} in {org}; `syncd explain {org} {username}` says why"
             )
-        return user
+        return user | {"permissions": words(people.levels(user["id"]))}
 
     # --- explaining -----------------------------------------------------------------------
 
@@ -245,13 +267,51 @@ class Looking:
 
 def pending_change(applied: Mapping[str, Any], name: str, provider: str) -> str | None:
     """Return what the configuration wants otherwise than it is applied."""
+    if applied["deleted_at"] is not None:
+        return "it was deleted, and nothing is synced any more"
+    if applied["switching_to"] is not None:
+        return (
+            f"its switch to the provider {applied['switching_to']} was not brought to its end, "
+            "and `syncd provider switch` ends it"
+        )
+    if applied["name"] != name:
+        return (
+            f"the name is {applied['name']} and the file says {name}; a name is fixed once it is "
+            "set, so set the file back"
+        )
     if applied["provider"] != provider:
         return f"the provider is {applied['provider']} and would become {provider}"
-    if applied["name"] != name:
-        return f"the name is {applied['name']} and would become {name}"
     return None
 
 
 def now() -> datetime:
     """Return the time."""
     return datetime.now(UTC)
+
+
+AGO = re.compile(r"(\d{1,9})([smhdw])(?: ago)?")
+SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+
+def moment_of(text: str, present: datetime) -> datetime:
+    """Return the time that somebody names: ISO 8601, or how long ago it was (``2h``, ``3d``).
+
+    Raises:
+        UsageError: It is neither.
+
+    """
+    text = text.strip()
+    if ago := AGO.fullmatch(text):
+        number, unit = ago.groups()
+        try:
+            return present - timedelta(seconds=int(number) * SECONDS[unit])
+        except OverflowError:
+            pass
+    try:
+        named = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is no time; write one as 2026-03-01T14:05:00Z, or how long ago as 2h or 3d"
+        ) from None
+    # A day or time without a zone is UTC, as everything that is shown.
+    return named.astimezone(UTC) if named.tzinfo else named.replace(tzinfo=UTC)

@@ -7,6 +7,7 @@ frozen dataclass, and a full sync builds hundreds of thousands.
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -36,6 +37,17 @@ def fold(text: str) -> str:
 def key_of(text: str) -> bytes:
     """Return the 16-byte key under which a normalized DN or identifier is stored and joined."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
+
+
+def etag(shape: Mapping[str, object]) -> str:
+    """Return what tells one state of a thing from another: a hash of what is shown of it."""
+    text = json.dumps(shape, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).hexdigest()
+
+
+def provider_of(source: str) -> str:
+    """Return the provider whose people an identity's source knows: an IdP's is its issuer."""
+    return source if source in {"admin", "ldap"} else "idp"
 
 
 class Scope(StrEnum):
@@ -98,6 +110,15 @@ class AccountState(NamedTuple):
     # Reasons (disabled, locked, expired, not_yet_valid) whose attribute the entry lacks where that
     # means that they do not hold; believed only of an entry that has changed.
     absent: tuple[str, ...] = ()
+
+
+class NewPerson(NamedTuple):
+    """Somebody who is made here and not taken from a source."""
+
+    username: str
+    email: str
+    first_name: str | None = None
+    last_name: str | None = None
 
 
 class UserRecord(NamedTuple):

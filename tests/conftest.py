@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import os
+import shutil
 import signal
 import sys
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import compiled
 from tests import soak as _soak  # noqa: F401 - reads its own settings before they are forgotten
 from tests.servers.ds389 import DS389
 from tests.servers.ds389_template import shared_template
@@ -29,6 +31,9 @@ for _name in [name for name in os.environ if name.startswith(("SYNCD_", "LDAP"))
 os.environ["NO_COLOR"] = "1"
 # A background job of a shell ignores Ctrl-C, and what it starts would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+compiled.share()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -93,13 +98,20 @@ def postgres_template(postgres: Postgres) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store with the current schema, to be copied: hundreds of tests want one."""
+    path = tmp_path_factory.mktemp("template") / "store.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a store with the current schema and nobody in it, on each database in turn."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/store.db"
-        _migrate(url)
-        yield url
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "store.db")
+        yield f"sqlite:///{tmp_path}/store.db"
         return
     cluster: Postgres = request.getfixturevalue("postgres")
     with cluster.database(request.getfixturevalue("postgres_template")) as url:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from syncd.cli.progress import Report
+from syncd.permissions import Principal
 
 Document = dict[str, Any]
 
@@ -47,8 +49,64 @@ class Application(Protocol):
     ) -> Document:
         """Sync everybody, or one person."""
 
+    def manage(self, org: str, principal: Principal) -> Any:  # noqa: ANN401 - the areas are several
+        """Return what can be done in an organization by hand on somebody's behalf."""
+
     def approve(self, run: str, progress: Report | None = None) -> Document:
         """Apply a blocked plan."""
+
+    def undo(
+        self,
+        change_set: str,
+        *,
+        dry: bool = False,
+        why: str | None = None,
+        progress: Report | None = None,
+    ) -> Document:
+        """Take a change set back, or say what that would change."""
+
+    def journal(
+        self,
+        org: str,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        filters: Mapping[str, str | None] | None = None,
+    ) -> Document:
+        """Return the newest change sets."""
+
+    def change_set(
+        self, org: str, change_set: str, *, limit: int = 1_000, after: str | None = None
+    ) -> Document:
+        """Return one change set with what it changed."""
+
+    def show_at(self, org: str, username: str, at: str) -> Document:
+        """Return one person as of a time."""
+
+    def provider_switch(
+        self,
+        org: str,
+        *,
+        link: str | None = None,
+        owners: Sequence[str] = (),
+        dry: bool = False,
+        sure: bool = False,
+        progress: Report | None = None,
+    ) -> Document:
+        """Make the configured provider the organization's."""
+
+    def provider_link(
+        self, org: str, username: str, *, external_id: str | None = None, why: str | None = None
+    ) -> Document:
+        """Let somebody of a former provider be the present one's."""
+
+    def rekey(
+        self, org: str, *, by: str = "username", dry: bool = False, progress: Report | None = None
+    ) -> Document:
+        """Pair people with entries under new ids."""
+
+    def organization_forget(self, org: str) -> Document:
+        """Let the id of a deleted organization be used anew."""
 
     def pause(self, org: str, why: str | None) -> Document:
         """Let no sync of an organization start."""

@@ -36,6 +36,12 @@ def check_exit_code(report: Document) -> int:
     return largest(codes)
 
 
+def mail_exit_code(mails: Iterable[Document | None]) -> int:
+    """Return 4 when a mail server did not take one of these mails, and 0 otherwise."""
+    failed = [mail for mail in mails if mail and not mail.get("sent") and not mail.get("link")]
+    return UNAVAILABLE if failed else FINE
+
+
 def own_faults(checked: Document) -> list[Any]:
     """Return an organization's faults without what only repeats that its directory failed."""
     error = (checked.get("connect") or {}).get("error")

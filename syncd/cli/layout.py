@@ -123,7 +123,7 @@ def command_help(
 ) -> str:
     """Return what ``syncd COMMAND --help`` says."""
     width = min(width or terminal_width(), WIDEST)
-    lines = [f"Usage: {usage}", "", *paragraphs(text, width)]
+    lines = [*wrap(f"Usage: {usage}", width), "", *paragraphs(text, width)]
     filled = [(title, rows) for title, rows in sections if rows]
     longest = max((len(term) for _, rows in filled for term, _ in rows), default=0)
     for title, rows in filled:

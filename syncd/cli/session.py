@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -86,6 +88,16 @@ class Session:
         logging.configure()
         searches = self.options.debug or self.options.verbose > 0
         return self._make_app(self.options.config, log_searches=searches)
+
+    def manage(self, org: str) -> Any:  # noqa: ANN401 - the areas are several
+        """Return what can be done in an organization by hand, as whoever runs this command."""
+        from syncd.permissions import operator
+
+        try:
+            name = getpass.getuser()
+        except (KeyError, OSError):
+            name = str(os.getuid())
+        return self.app.manage(org, operator(name))
 
     def progress(self) -> AbstractContextManager[progress.Report | None]:
         """Show progress while the block runs."""

@@ -7,13 +7,13 @@ not done is handed to the next round.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from syncd.daemon.messages import EVERYBODY, FULL
+from syncd.daemon.messages import APPROVE, EVERYBODY, FULL
 from syncd.errors import SchemaMismatch, StoreError
-from syncd.schedule import Timetable, choose, first_due, forward, moments, next_due
+from syncd.schedule import Rhythm, Timetable, choose, first_due, forward, moments, next_due
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # A claim is believed for so long without a further word: a little longer than a lease, so that
 # whoever takes it over finds the lease run out.
 CLAIM_SECONDS = 35
+# Of what is done because somebody asked for it, or whose organization is not configured any more.
+NEVER = Rhythm(36_500 * 86_400)
 
 Key = tuple[str, str]
 
@@ -139,9 +141,12 @@ class Books:
     ) -> None:
         rows = schedules.read()
         answer.moments = moments(rows, question.timetables)
+        timetables = self._with_approvals(schedules, question, rows, now)
+        if timetables is not question.timetables:
+            rows = schedules.read()
         chosen = choose(
             rows,
-            question.timetables,
+            timetables,
             now=now,
             running={organization for organization, _ in question.held},
             free=question.free,
@@ -150,6 +155,26 @@ class Books:
         for due in chosen:
             if schedules.claim(due, by=self._by, until=until):
                 answer.claimed.append(due)
+
+    def _with_approvals(
+        self, schedules: Schedules, question: Question, rows: list[Due], now: datetime
+    ) -> Mapping[str, Timetable]:
+        """Make due what somebody approved through the web process; one that failed is backed off.
+
+        Return the timetables with it.
+        """
+        asked = self._app.asked_approvals() if question.timetables else []
+        if not asked:
+            return question.timetables
+        failed = {row.organization_id for row in rows if row.mode == APPROVE and row.failures}
+        timetables = dict(question.timetables)
+        for organization in asked:
+            own = timetables.get(organization, Timetable(organization, {}))
+            timetables[organization] = replace(own, rhythms={**own.rhythms, APPROVE: NEVER})
+            if organization not in failed:
+                schedules.ensure(organization, APPROVE, now)
+                schedules.bring_forward(organization, APPROVE, now)
+        return timetables
 
     def _settle(
         self, schedules: Schedules, orders: Orders, question: Question, now: datetime

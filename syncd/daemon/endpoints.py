@@ -60,6 +60,7 @@ class WebEndpoint:
 
     def __init__(self) -> None:
         self._arguments: dict[str, Any] = {}
+        self._settings: Settings | None = None
         self._process: SpawnProcess | None = None
         self._channel: Connection | None = None
         self._told: dict[str, Any] = {"ready": False, "because": ["syncd is starting"]}
@@ -67,7 +68,7 @@ class WebEndpoint:
         self._deaths = 0
 
     def open(self, start: Start) -> None:
-        """Serve there; settings that did not change keep the process.
+        """Serve there; the process stays if it can, and gets the settings.
 
         Raises:
             UsageError: Nobody can listen there; the old process is kept.
@@ -83,13 +84,16 @@ class WebEndpoint:
             "log_level": start.log_level,
         }
         if arguments == self._arguments:
+            if start.settings != self._settings:
+                self._settings = start.settings
+                self._send({"settings": start.settings})
             return
         here = {key: self._arguments.get(key) for key in ("host", "port")}
         if here != {"host": http.host, "port": http.port}:
             # The process itself could tell only by dying.
             listening_socket(http.host, http.port, setting="http").close()
         self.close()
-        self._arguments = arguments
+        self._arguments, self._settings = arguments, start.settings
         self._start()
 
     def tell(self, *, ready: bool, because: Sequence[str]) -> None:
@@ -97,7 +101,7 @@ class WebEndpoint:
         told = {"ready": ready, "because": list(because)}
         if told != self._told:
             self._told = told
-            self._send()
+            self._send(told)
 
     def waitables(self) -> list[Any]:
         """Return what becomes ready when the process ends."""
@@ -141,7 +145,7 @@ class WebEndpoint:
         self._channel, theirs = SPAWN.Pipe()
         process = SPAWN.Process(
             target=_serve,
-            kwargs={**self._arguments, "channel": theirs},
+            kwargs={**self._arguments, "settings": self._settings, "channel": theirs},
             name="syncd web",
             daemon=True,
         )
@@ -156,13 +160,13 @@ class WebEndpoint:
         finally:
             theirs.close()
         self._process = process
-        self._send()
+        self._send(self._told)
 
-    def _send(self) -> None:
+    def _send(self, told: dict[str, Any]) -> None:
         if self._channel is not None:
             # A process that has just died is found by the next poll.
             with suppress(OSError):
-                self._channel.send(self._told)
+                self._channel.send(told)
 
     def _drop(self) -> None:
         if self._process is not None:

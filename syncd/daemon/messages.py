@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from syncd.settings import Settings
 
 FULL, CHANGED, PRUNE = "full", "changed", "prune"
+# Applies the plans of an organization that somebody approved from elsewhere.
+APPROVE = "approve"
 # The organization under which the schedule keeps what is nobody's: no id looks like it.
 EVERYBODY = "*"
 

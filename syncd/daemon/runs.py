@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from syncd import logging
-from syncd.daemon.books import Settlement
-from syncd.daemon.messages import CHANGED, FULL, PRUNE, Ended, Job
+from syncd.daemon.books import NEVER, Settlement
+from syncd.daemon.messages import APPROVE, CHANGED, FULL, PRUNE, Ended, Job
 from syncd.errors import (
     Interrupted,
     LeaseHeld,
     LeaseLost,
+    OrganizationDeleted,
     OrganizationPaused,
     OrganizationPending,
     cut,
 )
-from syncd.schedule import Ending, Rhythm, after
+from syncd.schedule import Ending, after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,9 +36,8 @@ ENDINGS = {
     LeaseLost.code: Ending.BUSY,
     OrganizationPaused.code: Ending.STOPPED,
     OrganizationPending.code: Ending.STOPPED,
+    OrganizationDeleted.code: Ending.STOPPED,
 }
-# For runs whose organization was taken out of the configuration meanwhile.
-NEVER = Rhythm(36_500 * 86_400)
 
 
 @dataclass(slots=True)
@@ -219,6 +219,8 @@ def ending_of(ended: Ended) -> Ending:
 def _called(job: Job) -> str:
     if job.mode == PRUNE:
         return "the pruning"
+    if job.mode == APPROVE:
+        return f"the approval in {job.organization}"
     return f"the {'full' if job.mode == FULL else 'changed-user'} sync of {job.organization}"
 
 

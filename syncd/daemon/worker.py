@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from syncd import logging
-from syncd.daemon.messages import CHANGED, PRUNE, Ended, Failure, Interrupt, Job, Ready
+from syncd.daemon.messages import APPROVE, CHANGED, PRUNE, Ended, Failure, Interrupt, Job, Ready
 from syncd.errors import SyncdError, cut
 
 if TYPE_CHECKING:
@@ -130,7 +130,29 @@ class _Worker:
 def _perform(app: App, job: Job) -> dict[str, object] | None:
     if job.mode == PRUNE:
         return app.db_prune()
+    if job.mode == APPROVE:
+        return _approve(app, job.organization)
     return app.sync(job.organization, changed=job.mode == CHANGED)
+
+
+def _approve(app: App, organization: str) -> dict[str, object] | None:
+    """Apply what was approved; return the report of the last one."""
+    report = None
+    for run, actor in app.asked_approvals_of(organization):
+        try:
+            report = app.approve(run, actor=actor)
+        except SyncdError as error:
+            if error.retryable:
+                raise
+            app.forget_approval(run)
+            logging.get_logger().warning(
+                f"the approval of {run} by {actor} was refused: {error}",
+                action="approval_refused",
+                organization=organization,
+                run=run,
+                because=error.code,
+            )
+    return report
 
 
 def rss_bytes() -> int:

@@ -76,11 +76,28 @@ class Lacking:
             ],
             "notes": [
                 each._asdict()
-                for each in notes(
-                    self._people, self._side, self._user, self._givers, self._of_kind()
+                for each in (
+                    *self._groups_give(),
+                    *notes(self._people, self._side, self._user, self._givers, self._of_kind()),
                 )
             ],
         }
+
+    def _groups_give(self) -> list[Reason]:
+        """Tell which groups would give the role to whoever is in them."""
+        if self._side is not ROLES:
+            return []
+        paths = self._people.groups_with([each.id for each in self._targets])
+        if not paths:
+            return []
+        several = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+        return [
+            Reason(
+                "groups_give",
+                f"the group {several} gives it to its members and those of the groups below it",
+                f"`syncd group add-member {self._org} '{paths[0]}' {self._user['username']}`",
+            )
+        ]
 
     # --- what comes without anybody doing anything ----------------------------------------
 

@@ -14,11 +14,13 @@ from syncd.explain.lacking import Lacking
 from syncd.ldap.absence import Absence
 from syncd.ldap.ber import decode_entry
 from syncd.records import fold
+from syncd.store.run_reads import iso
 from syncd.store.runs import run_name
 from syncd.store.sides import GROUPS, ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from syncd.compose import DirectoryParts
     from syncd.ldap.source import LdapSource
@@ -129,6 +131,9 @@ class Explainer:
 
     def _from_store(self, username: str, user: dict[str, Any] | None) -> dict[str, Any]:
         if user is None:
+            since = self._people.excluded_since(username, None)
+            if since is not None:
+                return _excluded(username, since)
             row = self._people.quarantined(username, None, None)
             if row is not None:
                 return _absence(
@@ -187,6 +192,9 @@ class Explainer:
 
     def _not_stored(self, username: str, record: UserRecord) -> dict[str, Any]:
         """Say why somebody whom the directory has is not here."""
+        since = self._people.excluded_since(username, record.external_id)
+        if since is not None:
+            return _excluded(username, since)
         row = self._people.quarantined(username, record.dn, record.external_id)
         if row is not None:
             return _absence(
@@ -206,6 +214,14 @@ def _theirs(found: Sequence[bytes], external_id: str | None, mapping: UserMappin
     """Return the known person's own entry: his username may be another one's by now."""
     entries = [decode_entry(raw) for raw in found]
     return next((each for each in entries if mapping.identify(each)[0] == external_id), entries[0])
+
+
+def _excluded(username: str, since: datetime) -> dict[str, Any]:
+    detail = (
+        f"somebody deleted this person for good at {iso(since)}, so syncs pass over the entry; "
+        "`syncd exclusions remove` lets the next full sync bring him back as somebody new"
+    )
+    return _absence(username, "excluded", detail)
 
 
 def _held(username: str, run: str, why: str = "") -> dict[str, Any]:

@@ -28,6 +28,7 @@ ENTRY_KINDS: Final = (
     ("users", "unchanged", "unchanged"),
     ("users", "quarantined", "quarantined"),
     ("users", "conflicts", "conflicts"),
+    ("users", "excluded", "excluded"),
     ("memberships", "unresolved", "unresolved"),
 )
 CHANGE_KINDS: Final = (

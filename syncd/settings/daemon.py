@@ -142,6 +142,16 @@ class Sessions(Section):
             yield conflict("idle", "absolute", because="must not be longer than sessions.absolute")
 
 
+class Tokens(Section):
+    """Tokens for the API."""
+
+    longest: Period = Field(
+        default=31_536_000,
+        examples=["365d"],
+        description="The longest that a new token may live; each has an end.",
+    )
+
+
 class Retention(Section):
     """How long the store keeps its books."""
 
@@ -210,6 +220,7 @@ class DaemonSettings(Section):
     log: Log = Field(default_factory=Log, description="The log, on standard error.")
     sync: Sync = Field(default_factory=Sync, description="How much is done at once.")
     sessions: Sessions = Field(default_factory=Sessions, description="How long a sign-in lasts.")
+    tokens: Tokens = Field(default_factory=Tokens, description="Tokens for the API.")
     retention: Retention = Field(
         default_factory=Retention,
         description="How long the store keeps its books; 0 is not at all.",

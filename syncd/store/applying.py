@@ -24,31 +24,32 @@ from sqlalchemy import (
 from syncd.records import batched
 from syncd.store import schema
 from syncd.store.batch import Batch
-from syncd.store.granting import grant
+from syncd.store.granting import grant, put_in_order
 from syncd.store.kinds import WRITES_RECORD, Kind
+from syncd.store.last_owner import SHUTTING, OwnerGuard
+from syncd.store.pointing import refer
+from syncd.store.purging import purge
 from syncd.store.restricting import TOUCHED, restrict
 from syncd.store.sides import SIDES
+from syncd.store.taking_over import TAKES_OVER, rekey, take_over
+from syncd.store.unpointing import unpoint
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement
 
 U, I, IK = schema.users, schema.identities, schema.identity_keys
 P, PK = schema.plan_people, schema.plan_keys
 PR, MR = schema.plan_refs, schema.membership_refs
 J, X = schema.journal, schema.restrictions
+EX = schema.exclusions
 
 # Values in one statement: SQLite takes 32,766 and PostgreSQL 65,535 of them.
 IN_LIST = 500
+# What may bring another username.
+NAMES = Kind.RENAME | Kind.RETURN | Kind.LINK
+# Kinds that bring an id which nobody may have.
+KNOWN_ANEW = Kind.CREATE | Kind.LINK | Kind.REKEY
 RECORD_FIELDS = ("username", "email", "email_verified", "first_name", "last_name", "attributes")
-
-
-def unresolved(organization_id: str) -> ColumnElement[bool]:
-    """Return what tells the references that are nobody known yet.
-
-    By way of an expression, for which no database has an index but the one of these few alone:
-    given the plain column SQLite would walk all of the organization's references.
-    """
-    return and_(MR.c.organization_id.concat("") == organization_id, MR.c.user_id.is_(None))
 
 
 class PeopleBatch(Batch):
@@ -57,9 +58,12 @@ class PeopleBatch(Batch):
     def apply(self) -> int:
         """Write the batch; return how many of its rows did not hold any more."""
         kinds = self._kinds()
-        conflicts = 0
+        guard = OwnerGuard(self) if kinds & SHUTTING or self.takes(kinds) else None
+        conflicts = self._pass_over() if kinds & Kind.CREATE else 0
         if self.careful or kinds != Kind.CREATE:
-            conflicts = self._outdated(kinds)
+            conflicts += self._outdated(kinds)
+            if guard is not None:
+                conflicts += self._conflict(guard.rows_to_leave_out())
             if kinds & (Kind.RENAME | Kind.MISSING | Kind.RETURN | Kind.CREATE):
                 conflicts += self._park(kinds)
         if kinds & Kind.DELETE:
@@ -68,14 +72,20 @@ class PeopleBatch(Batch):
             self._create()
         if kinds & WRITES_RECORD:
             self._journal_updates()
-            self._update()
+            self._update(kinds)
         self._identities(kinds)
         if kinds & TOUCHED:
             restrict(self, kinds)
         if self.mappers:
             for side in SIDES:
                 grant(self, side, fresh=kinds == Kind.CREATE)
+        if guard is not None:
+            guard.require_owner()
         return conflicts
+
+    def takes(self, kinds: Kind) -> bool:
+        """Tell whether the batch may take roles or groups from somebody."""
+        return bool(self.mappers) and kinds != Kind.CREATE
 
     def _kinds(self) -> Kind:
         """Return the union of the kinds in this batch, so that idle statements are not sent."""
@@ -105,6 +115,18 @@ class PeopleBatch(Batch):
             )
         return len(numbers)
 
+    def _pass_over(self) -> int:
+        """Leave out whom somebody excluded since the plan was made; nearly always nobody."""
+        mine = and_(EX.c.organization_id == self.organization_id, EX.c.source == self.source)
+        if self.connection.execute(select(literal(1)).where(mine).limit(1)).first() is None:
+            return 0
+        excluded = (
+            select(P.c.number)
+            .join(EX, and_(mine, EX.c.external_id == P.c.external_id))
+            .where(self.having(Kind.CREATE))
+        )
+        return self._conflict(list(self.connection.scalars(excluded)))
+
     def _outdated(self, kinds: Kind) -> int:
         """Leave out people who changed, came or went since the plan was made."""
         known = (
@@ -124,7 +146,7 @@ class PeopleBatch(Batch):
             numbers += [
                 number for number in self.connection.scalars(expected) if number not in there
             ]
-        if kinds & Kind.CREATE:
+        if kinds & KNOWN_ANEW:
             arrived = (
                 select(P.c.number)
                 .join(
@@ -135,14 +157,14 @@ class PeopleBatch(Batch):
                         I.c.external_id == P.c.external_id,
                     ),
                 )
-                .where(self.having(Kind.CREATE))
+                .where(self.having(KNOWN_ANEW))
             )
             numbers += self.connection.scalars(arrived)
         return self._conflict(numbers)
 
     def _park(self, kinds: Kind) -> int:
         """Free the names that change hands, and leave out those who find theirs taken."""
-        renaming = Kind.RENAME | Kind.MISSING | Kind.RETURN
+        renaming = Kind.RENAME | Kind.MISSING | Kind.RETURN | Kind.DELETE
         if kinds & renaming:
             self.connection.execute(
                 update(U).where(U.c.id.in_(self.ids(renaming))).values(living=False)
@@ -207,6 +229,11 @@ class PeopleBatch(Batch):
             P.c.kinds.op("&")(int(Kind.DISABLE | Kind.LOCK)) == 0,
         ).where(rows)
         self.connection.execute(insert(U).from_select(columns, query))
+        self._known_as(rows)
+        self._journal(rows, "create")
+
+    def _known_as(self, rows: ColumnElement[bool]) -> None:
+        """Write by what the source knows these people."""
         columns = [
             "organization_id",
             "source",
@@ -232,7 +259,6 @@ class PeopleBatch(Batch):
             P.c.run_id,
         ).where(rows)
         self.connection.execute(insert(I).from_select(columns, query))
-        self._journal(rows, "create")
 
     def _journal(self, rows: ColumnElement[bool], kind: str) -> None:
         columns = ["organization_id", "user_id", "change_set_id", "kind", "commit_id"]
@@ -280,16 +306,23 @@ class PeopleBatch(Batch):
         if rows:
             self.connection.execute(insert(J), rows)
 
-    def _update(self) -> None:
+    def _update(self, kinds: Kind) -> None:
         values = {name: P.c[name] for name in (*RECORD_FIELDS, "username_key", "email_key")}
         self.connection.execute(
             update(U)
             .where(U.c.id == P.c.user_id, self.having(WRITES_RECORD))
             .values(version=U.c.version + 1, living=True, **values)
         )
+        if kinds & NAMES:
+            put_in_order(self.connection, self.ids(NAMES))
 
     def _identities(self, kinds: Kind) -> None:
         """Keep ids, DNs and the keys by which containers name people."""
+        if kinds & TAKES_OVER:
+            take_over(self)
+            self._known_as(self.having(Kind.LINK))
+        if kinds & Kind.REKEY:
+            rekey(self)
         staged = and_(self.rows, P.c.fingerprint.is_not(None))
         known = and_(staged, P.c.kinds.op("&")(int(Kind.CREATE)) == 0)
         if kinds != Kind.CREATE:
@@ -305,9 +338,10 @@ class PeopleBatch(Batch):
                 .values(run_id=P.c.run_id, **{name: P.c[name] for name in names})
             )
             lost = select(P.c.user_id).where(
-                self.rows, or_(P.c.fingerprint.is_not(None), P.c.kinds == int(Kind.MISSING))
+                self.rows,
+                or_(P.c.fingerprint.is_not(None), P.c.kinds.op("&")(int(Kind.MISSING)) != 0),
             )
-            self._unpoint(lost)
+            unpoint(self.connection, self.organization_id, lost)
             self.connection.execute(delete(IK).where(IK.c.user_id.in_(lost)))
         columns = ["organization_id", "kind", "key", "user_id"]
         organization = literal(self.organization_id)
@@ -325,88 +359,10 @@ class PeopleBatch(Batch):
             )
         )
 
-        self._references(staged)
-
-    def _unpoint(self, people: Select[tuple[int]]) -> None:
-        """Drop what people said of their containers; containers' own words mean somebody else.
-
-        Others may have the same key: a newcomer under a leaver's DN, a number given twice.
-        """
-        other = IK.alias()
-        somebody = (
-            select(func.min(other.c.user_id))
-            .where(
-                other.c.organization_id == self.organization_id,
-                other.c.kind == MR.c.kind,
-                other.c.key == MR.c.member_key,
-                other.c.user_id.not_in(people),
-            )
-            .scalar_subquery()
-        )
-        # Without the organization, which the person's id implies: given that, SQLite would rather
-        # walk all of the organization's references than look the few keys up.
-        theirs = and_(
-            MR.c.member_key.in_(select(IK.c.key).where(IK.c.user_id.in_(people))),
-            MR.c.user_id.in_(people),
-        )
-        self.connection.execute(delete(MR).where(theirs, MR.c.kind == "of"))
-        self.connection.execute(update(MR).where(theirs).values(user_id=somebody))
-
-    def _references(self, staged: ColumnElement[bool]) -> None:
-        """Store what people say of their containers, and find out whom containers mean by them."""
-        columns = [
-            "organization_id",
-            "mapper",
-            "container_key",
-            "kind",
-            "member_key",
-            "value",
-            "user_id",
-        ]
-        query = select(
-            literal(self.organization_id),
-            PR.c.mapper,
-            PR.c.container_key,
-            literal("of"),
-            PR.c.member_key,
-            PR.c.value,
-            PR.c.user_id,
-        ).where(self.of_batch(PR, staged))
-        self.connection.execute(insert(MR).from_select(columns, query))
-        # Their own key among the others, so that what they said is found again without an index.
-        self.connection.execute(
-            insert(IK).from_select(
-                ["organization_id", "kind", "key", "user_id"],
-                select(literal(self.organization_id), literal("of"), PR.c.member_key, PR.c.user_id)
-                .where(self.of_batch(PR, staged))
-                .distinct(),
-            )
-        )
-        waiting = select(literal(1)).where(unresolved(self.organization_id)).limit(1)
-        if self.connection.execute(waiting).first() is None:
-            return
-        self.connection.execute(
-            update(MR)
-            .where(
-                unresolved(self.organization_id),
-                MR.c.kind == IK.c.kind,
-                MR.c.member_key == IK.c.key,
-                IK.c.organization_id == self.organization_id,
-                IK.c.user_id.in_(select(P.c.user_id).where(staged)),
-            )
-            .values(user_id=IK.c.user_id)
-        )
+        refer(self, staged)
 
     def _delete(self) -> None:
         """Purge people for good; what remains is that somebody was purged, and when."""
         ids = self.ids(Kind.DELETE)
-        self._unpoint(ids)
-        for table in (*(side.held for side in SIDES), X, IK, I, J):
-            self.connection.execute(delete(table).where(table.c.user_id.in_(ids)))
-        self.connection.execute(delete(U).where(U.c.id.in_(ids)))
-        # Nor may an older plan still tell who that was.
-        mine = ids.subquery()
-        for plan in (P, PK, PR, *(side.planned for side in SIDES)):
-            other = and_(plan.c.run_id != self.run_id, plan.c.user_id.in_(select(mine.c.user_id)))
-            self.connection.execute(delete(plan).where(other))
+        purge(self.connection, self.organization_id, ids, but_run=self.run_id)
         self._journal(self.having(Kind.DELETE), "delete")

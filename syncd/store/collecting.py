@@ -57,6 +57,15 @@ class Collecting:
         with self.database.read() as connection:
             return staging.load_digests(connection, self.organization_id, self.source)
 
+    def excluded(self) -> frozenset[str]:
+        """Read the ids of those whom somebody deleted for good."""
+        table = schema.exclusions
+        query = select(table.c.external_id).where(
+            table.c.organization_id == self.organization_id, table.c.source == self.source
+        )
+        with self.database.read() as connection:
+            return frozenset(connection.scalars(query))
+
     def no_digests(self) -> DigestTable:
         """Return the empty table, for a run that compares only the people it looked up."""
         return staging.DigestTable(array("q"), array("q"))

@@ -23,8 +23,8 @@ from sqlalchemy import (
 )
 
 from syncd.store import schema
-from syncd.store.applying import unresolved
 from syncd.store.nesting import PARENT
+from syncd.store.pointing import unresolved
 
 if TYPE_CHECKING:
     from sqlalchemy import (

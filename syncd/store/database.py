@@ -3,11 +3,15 @@
 A transaction is one of three: ``read``, ``write`` (on SQLite BEGIN IMMEDIATE, so that it waits for
 the lock at its beginning and never fails in its middle) and ``stage`` (on SQLite a deferred BEGIN
 that locks nothing but the attached stage).
+
+On PostgreSQL each transaction says of which organization it is, and row-level security shows it
+that organization's rows alone; see ``Database.of``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import sqlite3
 import zlib
@@ -19,14 +23,30 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool
 
-from syncd.errors import ConstraintViolated, StoreError, StoreUnavailable, cut
+from syncd.errors import ConstraintViolated, StoreError, StoreUnavailable, UsageError, cut
 from syncd.store import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
     from sqlalchemy import Connection, Engine
 
+# The setting of a PostgreSQL transaction that its policies ask, and its value for the daemon's own
+# work across organizations. Without it nothing is seen.
+ORGANIZATION, EVERY = "syncd.organization", "*"
+BY_KEY = "".join(
+    f"; SET LOCAL {name} = {value}"
+    for name, value in (
+        ("enable_seqscan", "off"),
+        ("enable_bitmapscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("max_parallel_workers_per_gather", "0"),
+        # A plan for whatever role or group is one for the middling: a large one takes it seconds.
+        ("plan_cache_mode", "force_custom_plan"),
+    )
+)
 BUSY_TIMEOUT_SECONDS = 30
 SQLITE_NEEDED = (3, 35)
 # Tells SQLite's stage of one program from that of another, which may lack a column.
@@ -56,6 +76,7 @@ class Database:
             message = f"store.url names {self.dialect}; sqlite and postgresql+psycopg are supported"
             raise StoreError(message)
         self.stage_path: Path | None = None
+        self.organization_id = EVERY
         if self.dialect == "sqlite":
             self.engine = self._sqlite(stage)
         else:
@@ -65,6 +86,18 @@ class Database:
     def name(self) -> str:
         """The store as an operator knows it, without its password."""
         return self.url.render_as_string(hide_password=True)
+
+    def of(self, organization_id: str) -> Self:
+        """Return the same store as one organization's work sees it; its connections are shared.
+
+        On PostgreSQL its transactions see and write rows of this organization alone, and read what
+        the product brings. On SQLite there is no such wall.
+        """
+        if organization_id == self.organization_id:
+            return self
+        other = copy.copy(self)
+        other.organization_id = organization_id
+        return other
 
     def close(self) -> None:
         """Close all connections."""
@@ -90,6 +123,8 @@ class Database:
             # Kept open: closing the last connection makes SQLite write its whole log back.
             poolclass=QueuePool,
             pool_size=2,
+            # A failed statement's message goes to the log: without addresses and hashes in it.
+            hide_parameters=True,
             # An operator may set another one: sqlite:///PATH?timeout=SECONDS.
             connect_args={"check_same_thread": False}
             | ({} if "timeout" in self.url.query else {"timeout": BUSY_TIMEOUT_SECONDS}),
@@ -140,6 +175,7 @@ class Database:
         engine = sqlalchemy.create_engine(
             url,
             pool_pre_ping=True,
+            hide_parameters=True,
             pool_size=2,
             max_overflow=8,
             connect_args={"connect_timeout": 10, "application_name": "syncd"},
@@ -155,7 +191,17 @@ class Database:
             connection.execute("SET jit = off")
             if timeout:
                 connection.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_SECONDS}s'")
-            connection.autocommit = False
+            # And stays so: ``begin`` below begins transactions, in one round trip with what they
+            # are of; the driver would take one of its own.
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            whose = str(connection.get_execution_options().get("syncd_organization", EVERY))
+            quoted = whose.replace("'", "''").replace("%", "%%")
+            words = f"BEGIN; SET LOCAL {ORGANIZATION} = '{quoted}'"
+            if connection.get_execution_options().get("syncd_by_key", False):
+                words += BY_KEY
+            connection.exec_driver_sql(words)
 
         return engine.execution_options(schema_translate_map={schema.STAGE: None})
 
@@ -193,15 +239,32 @@ class Database:
         self._create_private(self.stage_path)
 
     @contextlib.contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        with self.translated(), self.engine.connect() as connection:
+            yield connection.execution_options(syncd_organization=self.organization_id)
+
+    @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield a connection for reading."""
-        with self.translated(), self.engine.connect() as connection, connection.begin():
+        with self._connected() as connection, connection.begin():
             yield connection
+
+    @contextlib.contextmanager
+    def read_by_key(self) -> Iterator[Connection]:
+        """Yield a connection for reading what few keys lead to, however much there is.
+
+        PostgreSQL goes from index to index then. By itself it reads a table of ten thousand groups
+        whole rather than looking a hundred of them up, and is slower by that.
+        """
+        with self._connected() as connection:
+            keyed = connection.execution_options(syncd_by_key=True)
+            with keyed.begin():
+                yield keyed
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """Yield a connection in a write transaction, committed at the end."""
-        with self.translated(), self.engine.connect() as connection:
+        with self._connected() as connection:
             writing = connection.execution_options(syncd_write=True)
             with writing.begin():
                 yield writing
@@ -221,22 +284,26 @@ class Database:
     @contextlib.contextmanager
     def stage(self) -> Iterator[Connection]:
         """Yield a connection in a transaction that writes the stage only."""
-        with self.translated(), self.engine.connect() as connection, connection.begin():
+        with self._connected() as connection, connection.begin():
             yield connection
 
     def analyze(self, connection: Connection, *tables: sqlalchemy.Table) -> None:
         """Tell the planner what has just been filled."""
         if self.dialect == "sqlite":
             connection.exec_driver_sql("PRAGMA analysis_limit = 400")
-        else:
-            # A tenth of the usual sample: these tables are even, and there are many of them.
-            connection.exec_driver_sql("SET LOCAL default_statistics_target = 10")
-        # Another organization that plans now keeps the tables' locks until its plan is made; what
-        # it found out about them will do.
-        words = "ANALYZE (SKIP_LOCKED)" if self.dialect == "postgresql" else "ANALYZE"
-        for table in tables:
-            name = f"{table.schema}." if table.schema and self.dialect == "sqlite" else ""
-            connection.exec_driver_sql(f"{words} {name}{table.name}")
+            for table in tables:
+                name = f"{table.schema}." if table.schema else ""
+                connection.exec_driver_sql(f"ANALYZE {name}{table.name}")
+            return
+        # A tenth of the usual sample: these tables are even, and there are many of them. Another
+        # organization that plans now keeps the tables' locks until its plan is made; what it found
+        # out about them will do.
+        connection.exec_driver_sql("SET LOCAL default_statistics_target = 10")
+        # A function of the owner's: an account that only uses the tables may not ANALYZE them.
+        connection.execute(
+            sqlalchemy.text("SELECT syncd_analyze(:names)"),
+            {"names": [table.name for table in tables]},
+        )
 
     def give_room(self, connection: Connection) -> None:
         """Let PostgreSQL sort and join what a plan is made of in memory, for this transaction."""
@@ -260,6 +327,11 @@ class Database:
             raise StoreError(message) from error
         except sqlite3.Error as error:
             raise self._error(error) from error
+        except UnicodeEncodeError as error:
+            # The drivers encode what they are given; only an argument can be other than text.
+            raise UsageError(
+                "something that was given is not in UTF-8; write it in that encoding"
+            ) from error
         except Exception as error:
             # COPY goes through the driver itself, whose errors SQLAlchemy does not wrap.
             if type(error).__module__.partition(".")[0] != "psycopg":
@@ -283,7 +355,7 @@ class Database:
             # Also what SQLite says of a file that has reached the largest size allowed.
             advice = "look at the disk, its free space and this user's limits, then run again"
         elif self.dialect == "postgresql" and "permission denied" in low:
-            advice = "give the role in store.url the right to it"
+            advice = "give the role in store.url the right to it, as `syncd db upgrade` does"
             unavailable = False
         elif "full" in low or "no space" in low:
             advice = "free some space on its disk and run again; nothing is lost"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from syncd.naming import joined_path
-from syncd.records import batched
 from syncd.store import schema
+from syncd.store.among import among
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 GROUPS, GP, GA = schema.groups, schema.group_parents, schema.group_ancestors
-IN_LIST = 500
 
 
 def group_paths(connection: Connection, group_ids: Iterable[int]) -> dict[int, str]:
@@ -26,37 +25,35 @@ def group_paths(connection: Connection, group_ids: Iterable[int]) -> dict[int, s
     Of a group with several parents it is the shortest one, and of equally short ones the first.
     """
     wanted = set(group_ids)
-    concerned = set(wanted)
-    for part in batched(sorted(wanted), IN_LIST):
-        concerned |= set(
-            connection.scalars(select(GA.c.ancestor_id).where(GA.c.group_id.in_(part)))
-        )
-    names: dict[int, str] = {}
+    if not wanted:
+        return {}
+    ancestors = select(GA.c.ancestor_id).where(among(GA.c.group_id, wanted))
+    concerned = wanted | set(connection.scalars(ancestors).all())
+    named = select(GROUPS.c.id, GROUPS.c.name).where(among(GROUPS.c.id, concerned))
+    names = {row.id: row.name for row in connection.execute(named).all()}
     above: dict[int, set[int]] = defaultdict(set)
-    for part in batched(sorted(concerned), IN_LIST):
-        rows = connection.execute(select(GROUPS.c.id, GROUPS.c.name).where(GROUPS.c.id.in_(part)))
-        names |= {row.id: row.name for row in rows}
-        for group_id, parent_id in connection.execute(
-            select(GP.c.group_id, GP.c.parent_id).where(GP.c.group_id.in_(part))
-        ):
-            above[group_id].add(parent_id)
-    return {group: joined_path(_path(group, names, above)) for group in wanted if group in names}
+    parents = select(GP.c.group_id, GP.c.parent_id).where(among(GP.c.group_id, concerned))
+    for group_id, parent_id in connection.execute(parents).all():
+        above[group_id].add(parent_id)
+    known: dict[int, tuple[str, ...]] = {}
+    return {
+        group: joined_path(_path(group, names, above, known)) for group in wanted & names.keys()
+    }
 
 
-def _path(group: int, names: Mapping[int, str], above: Mapping[int, set[int]]) -> tuple[str, ...]:
-    """Walk up level by level, each group once, to the nearest that has nothing above it."""
-    level: dict[int, tuple[str, ...]] = {group: (names[group],)}
-    seen = {group}
-    while level:
-        outermost = [path for each, path in level.items() if not above.get(each)]
-        if outermost:
-            return min(outermost)
-        higher: dict[int, tuple[str, ...]] = {}
-        for each, path in sorted(level.items(), key=lambda item: (item[1], item[0])):
-            for parent in above[each] - seen:
-                if parent in names:
-                    longer = (names[parent], *path)
-                    higher[parent] = min(longer, higher.get(parent, longer))
-        seen |= higher.keys()
-        level = higher
-    return (names[group],)
+def _path(
+    group: int,
+    names: Mapping[int, str],
+    above: Mapping[int, set[int]],
+    known: dict[int, tuple[str, ...]],
+) -> tuple[str, ...]:
+    """Return the names down to a group; ``known`` gets those of all groups on the way."""
+    if group not in known:
+        # Should they ever stand in a circle, it ends where it began.
+        known[group] = (names[group],)
+        longer = [
+            _path(parent, names, above, known) for parent in above.get(group, ()) if parent in names
+        ]
+        if longer:
+            known[group] = (*min(longer, key=lambda path: (len(path), path)), names[group])
+    return known[group]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, exists, insert, select
+from sqlalchemy import and_, delete, exists, insert, select, union
 
 from syncd.records import Remark
 from syncd.store import schema
@@ -156,11 +156,27 @@ def _plan_moves(connection: Connection, scope: PlanScope, mapper: str, edges: se
             )
 
 
-def settle_parents(
+def touched_mappers(connection: Connection, run_id: int) -> list[str]:
+    """Return the mappers of which a run read or missed containers."""
+    return sorted(
+        connection.scalars(
+            union(
+                select(C.c.mapper).where(C.c.run_id == run_id),
+                select(A.c.mapper).where(A.c.run_id == run_id, A.c.mapper.is_not(None)),
+            )
+        )
+    )
+
+
+def parent_changes(
     connection: Connection, organization_id: str, run_id: int, mappers: Iterable[str]
-) -> bool:
-    """Store the parents of the groups of these mappers as the run found them; tell of changes."""
-    changed = False
+) -> dict[str, tuple[set[Edge], set[Edge]]]:
+    """Return by mapper the parents that go and those that come, as the run found them.
+
+    What would close a circle with what was done by hand since the plan is left out; the next sync
+    that reads the group finds the circle and says so.
+    """
+    found = {}
     for mapper in mappers:
         own = and_(GP.c.organization_id == organization_id, GP.c.source == mapper)
         stored = _pairs(connection, GP.c.parent_id, GP.c.group_id, own)
@@ -170,7 +186,35 @@ def settle_parents(
             E.c.group_id,
             and_(E.c.run_id == run_id, E.c.mapper == mapper),
         )
-        for parent, child in sorted(stored - now):
+        if now - stored:
+            now = _open(now, stored, _edges_of_others(connection, organization_id, mapper))
+        if stored != now:
+            found[mapper] = stored - now, now - stored
+    return found
+
+
+def _open(now: set[Edge], stored: set[Edge], fixed: set[Edge]) -> set[Edge]:
+    """Return the edges that close no circle, those that are stored already first."""
+    above: dict[int, list[int]] = defaultdict(list)
+    for parent, child in fixed | (now & stored):
+        above[child].append(parent)
+    found = now & stored
+    for parent, child in sorted(now - stored):
+        if parent != child and child not in _all_above(parent, above):
+            above[child].append(parent)
+            found.add((parent, child))
+    return found
+
+
+def settle_parents(
+    connection: Connection,
+    organization_id: str,
+    changes: Mapping[str, tuple[set[Edge], set[Edge]]],
+) -> None:
+    """Store the parents of groups as a run found them."""
+    for mapper, (gone, new) in changes.items():
+        own = and_(GP.c.organization_id == organization_id, GP.c.source == mapper)
+        for parent, child in sorted(gone):
             connection.execute(
                 delete(GP).where(own, GP.c.parent_id == parent, GP.c.group_id == child)
             )
@@ -181,12 +225,10 @@ def settle_parents(
                 "source": mapper,
                 "organization_id": organization_id,
             }
-            for parent, child in sorted(now - stored)
+            for parent, child in sorted(new)
         ]
         if rows:
             connection.execute(insert(GP), rows)
-        changed = changed or stored != now
-    return changed
 
 
 def settle_closure(connection: Connection, organization_id: str) -> None:

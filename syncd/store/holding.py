@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, exists, func, insert, literal, or_, select, update
+from sqlalchemy import and_, exists, false, func, insert, literal, or_, select, update
 
+from syncd.records import batched
 from syncd.store import schema
 from syncd.store.kinds import Kind
 from syncd.store.plan_scope import WITHHELD
@@ -17,7 +18,7 @@ from syncd.store.runs import last_number, movers
 from syncd.store.sides import SIDES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 P, M = schema.plan_people, schema.stage_marks
 HELD = "held"
+IN_LIST = 500
 # Of a role or group: it would be removed, and is not until somebody approves.
 REMOVAL, HELD_REMOVAL = "delete", "delete held"
 ALL_CHANGES = Kind.UPDATE | Kind.RENAME | Kind.EMAIL | Kind.MOVE
@@ -42,8 +44,13 @@ BITS = {
 }
 
 
-def hold(connection: Connection, run_id: int, kinds: Iterable[str]) -> tuple[int, int]:
-    """Hold everybody whom these kinds concern; return (rows left to apply up to, rows held)."""
+def hold(
+    connection: Connection, run_id: int, kinds: Iterable[str], people: Sequence[int] = ()
+) -> tuple[int, int]:
+    """Hold everybody whom these kinds concern, and these people whatever concerns them.
+
+    Return (rows left to apply up to, rows held).
+    """
     kinds = set(kinds)
     last = last_number(connection, run_id)
     bits = Kind(0)
@@ -68,10 +75,11 @@ def hold(connection: Connection, run_id: int, kinds: Iterable[str]) -> tuple[int
                 )
             )
             concerned.append(and_(theirs, P.c.version > 0) if granted else theirs)
+    concerned += [P.c.user_id.in_(part) for part in batched(people, IN_LIST)]
     if "remove" in kinds:
         concerned += [_loses_removed(run_id, side) for side in SIDES]
     mine = and_(P.c.run_id == run_id, P.c.state == "planned")
-    held = and_(mine, or_(*concerned))
+    held = and_(mine, or_(false(), *concerned))
     together = movers(connection, run_id)
     first_held = connection.execute(select(func.min(P.c.number)).where(held)).scalar_one()
     if first_held is None:

@@ -25,9 +25,21 @@ class Kind(IntFlag):
     UNLOCK = 4096
     # What is stored of the account changes, and for now nothing of what it may do.
     ACCOUNT = 8192
+    # Somebody of another provider becomes one of this provider's people.
+    LINK = 16384
+    # The organization's provider is another from now on than the person's.
+    LEAVE = 32768
+    # It is the person's again.
+    REJOIN = 65536
+    # The directory knows the person by another id.
+    REKEY = 131072
+    # Restrictions that no directory made are lifted or set back, by an undo.
+    RESTRICT = 262144
 
 
 # Kinds that rewrite the person's row from the record.
-WRITES_RECORD = Kind.UPDATE | Kind.RENAME | Kind.EMAIL | Kind.MOVE | Kind.RETURN
+WRITES_RECORD = Kind.UPDATE | Kind.RENAME | Kind.EMAIL | Kind.MOVE | Kind.RETURN | Kind.LINK
 # Kinds that write what holds of the account.
 WRITES_ACCOUNT = Kind.DISABLE | Kind.ENABLE | Kind.LOCK | Kind.UNLOCK | Kind.ACCOUNT
+# Kinds that say by themselves which restriction they set or lift.
+OF_PROVIDERS = Kind.LEAVE | Kind.REJOIN | Kind.LINK

@@ -36,7 +36,7 @@ class Lease:
     """The right to sync one organization; a context manager that gives it back."""
 
     def __init__(self, database: Database, organization_id: str) -> None:
-        self.database = database
+        self.database = database.of(organization_id)
         self.organization_id = organization_id
         self.token = 0
         self._stop = threading.Event()

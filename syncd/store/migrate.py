@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, inspect, select
+from sqlalchemy import insert, inspect, select, text
 
-from syncd.errors import SchemaMismatch
-from syncd.store import schema
+from syncd.errors import SchemaMismatch, StoreError
+from syncd.store import privileges, schema
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from alembic.config import Config
     from sqlalchemy import Connection
 
     from syncd.store.database import Database
+    from syncd.store.privileges import Account
 
 HERE = Path(__file__).parent / "migrations"
 VERSIONS = "schema_versions"
+# Whose views ask with the rights of whoever asks.
+POSTGRESQL_NEEDED = (15,)
 # Any number that no other program is likely to lock.
 LOCK = 0x73796E6364
 
 
-def upgrade(database: Database) -> dict[str, Any]:
-    """Apply what is missing, under a lock; several processes may try at once."""
+def upgrade(database: Database, application: Account | None = None) -> dict[str, Any]:
+    """Apply what is missing, under a lock; several processes may try at once.
+
+    Where ``application`` is another account than this one, it is given its rights to the tables.
+    """
     from alembic import command  # noqa: PLC0415 - 0.2 s that no other command should pay
 
+    owner = privileges.account(database)
     with database.write() as connection:
         if database.dialect == "postgresql":
+            version = connection.dialect.server_version_info or ()
+            if version < POSTGRESQL_NEEDED:
+                message = f"PostgreSQL {version[0]} is too old; 15 or later is needed"
+                raise StoreError(message)
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
         before = current(connection)
         known = revisions()
@@ -40,6 +54,8 @@ def upgrade(database: Database) -> dict[str, Any]:
             command.upgrade(config, "head")
         if before is None:
             _seed(connection)
+        if application is not None and owner is not None and application.role != owner.role:
+            privileges.grant(connection, owner, application)
     if database.stage_path is not None:
         # Locked from the beginning: whoever has looked and then finds the file changed would fail.
         with database.write() as connection:
@@ -106,12 +122,30 @@ def _seed(connection: Connection) -> None:
         if role_id not in there
     ]
     if rows:
-        connection.execute(insert(roles), rows)
+        with _unbound(connection, roles.name):
+            connection.execute(insert(roles), rows)
     starts = {"users": 1, "roles": schema.FIRST_FREE_ROLE_ID, "runs": 1, "change_sets": 1}
     there_names = set(connection.scalars(select(schema.allocators.c.name)))
     for name, first in starts.items():
         if name not in there_names:
             connection.execute(insert(schema.allocators).values(name=name, next=first))
+
+
+@contextmanager
+def _unbound(connection: Connection, table: str) -> Iterator[None]:
+    """Let the table's owner write what belongs to no organization, which its policies forbid."""
+    forced = (
+        connection.dialect.name == "postgresql"
+        and connection.execute(
+            text("SELECT relforcerowsecurity FROM pg_class WHERE oid = CAST(:name AS regclass)"),
+            {"name": table},
+        ).scalar_one()
+    )
+    if forced:
+        connection.exec_driver_sql(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+    yield
+    if forced:
+        connection.exec_driver_sql(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
 
 
 def _config() -> Config:

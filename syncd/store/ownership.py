@@ -24,6 +24,7 @@ NAMED: tuple[Column[str], ...] = (
     schema.container_ancestors.c.mapper,
     schema.membership_refs.c.mapper,
     schema.group_parents.c.source,
+    schema.group_roles.c.source,
     *(side.held.c.source for side in SIDES),
     *(side.targets.c.mapper for side in SIDES),
     schema.quarantine.c.source,

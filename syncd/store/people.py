@@ -9,32 +9,36 @@ import json
 import secrets
 from collections import defaultdict
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import and_, func, insert, select, update
 
 from syncd.errors import ConstraintViolated
-from syncd.records import batched, fold
+from syncd.records import fold
 from syncd.store import schema
+from syncd.store.among import among
+from syncd.store.effective import DEFAULT_ROLE, levels, roles_by_groups
 from syncd.store.group_paths import group_paths
 from syncd.store.leases import clock
 from syncd.store.run_reads import RunReads, iso
 from syncd.store.sides import SIDES
-from syncd.store.source_reads import DEFAULT_ROLE, SourceReads
+from syncd.store.source_reads import SourceReads
 from syncd.store.target_reads import TargetReads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy import Connection, Select
 
+    from syncd.permissions import Level
     from syncd.store.database import Database
+    from syncd.store.effective import HeldRole
     from syncd.store.sides import Side
 
 U, I, X = schema.users, schema.identities, schema.restrictions
-ORG = schema.organizations
+ORG, EX = schema.organizations, schema.exclusions
 PAGE = 1_000
-IN_LIST = 500
 
 # What somebody holds of one side: by the target's id its name and the sources.
 Held = dict[int, tuple[str, list[str]]]
@@ -44,7 +48,7 @@ class People(RunReads, SourceReads, TargetReads):
     """One organization's people, roles, groups and books, read only."""
 
     def __init__(self, database: Database, organization_id: str) -> None:
-        self.database = database
+        self.database = database.of(organization_id)
         self.organization_id = organization_id
 
     # --- the organization -----------------------------------------------------------------
@@ -106,7 +110,7 @@ class People(RunReads, SourceReads, TargetReads):
 
     def user(self, username: str) -> dict[str, Any] | None:
         """Return one person by username; a living one goes before a missing one."""
-        with self.database.read() as connection:
+        with self.database.read_by_key() as connection:
             rows = connection.execute(
                 self._users()
                 .where(U.c.username_key == fold(username))
@@ -115,13 +119,38 @@ class People(RunReads, SourceReads, TargetReads):
             ).all()
             return next(self._shape(connection, rows, {}), None)
 
+    def person(self, connection: Connection, user_id: int) -> dict[str, Any] | None:
+        """Return one person by id, as a transaction sees him."""
+        rows = connection.execute(self._users().where(U.c.id == user_id)).all()
+        return next(self._shape(connection, rows, {}), None)
+
+    def of_ids(self, connection: Connection, user_ids: Sequence[int]) -> list[dict[str, Any]]:
+        """Return people by id, in the order of the ids; whoever is not there is left out."""
+        wanted = self._users().where(among(U.c.id, user_ids))
+        found = {row.id: row for row in connection.execute(wanted).all()}
+        rows = [found[user_id] for user_id in user_ids if user_id in found]
+        return list(self._shape(connection, rows, {}))
+
     def user_by_external_id(self, external_id: str) -> dict[str, Any] | None:
         """Return one person by the directory's id."""
-        with self.database.read() as connection:
+        with self.database.read_by_key() as connection:
             rows = connection.execute(
                 self._users().where(I.c.external_id == external_id).limit(1)
             ).all()
             return next(self._shape(connection, rows, {}), None)
+
+    def excluded_since(self, username: str, external_id: str | None) -> datetime | None:
+        """Return since when syncs pass over somebody, by the directory's id or else by username."""
+        query = select(EX.c.username, EX.c.since).where(
+            EX.c.organization_id == self.organization_id
+        )
+        if external_id is not None:
+            query = query.where(EX.c.external_id == external_id)
+        with self.database.read() as connection:
+            for name, since in connection.execute(query):
+                if external_id is not None or fold(name) == fold(username):
+                    return cast("datetime", since)
+        return None
 
     def _users(self) -> Select[Any]:
         return (
@@ -154,24 +183,25 @@ class People(RunReads, SourceReads, TargetReads):
         restrictions: dict[int, list[dict[str, Any]]] = {}
         upcoming: dict[int, list[dict[str, Any]]] = {}
         now = clock(connection)
-        for part in batched(ids, IN_LIST):
-            for row in connection.execute(
-                select(X).where(X.c.user_id.in_(part)).order_by(X.c.source, X.c.reason)
-            ):
-                if row.until is not None and row.until <= now:
-                    continue
-                theirs = restrictions if row.since <= now else upcoming
-                theirs.setdefault(row.user_id, []).append(
-                    {
-                        "reason": row.reason,
-                        "source": row.source,
-                        "since": iso(row.since),
-                        "until": iso(row.until),
-                    }
-                )
+        query = select(X).where(among(X.c.user_id, ids)).order_by(X.c.source, X.c.reason)
+        for row in connection.execute(query).all():
+            if row.until is not None and row.until <= now:
+                continue
+            theirs = restrictions if row.since <= now else upcoming
+            theirs.setdefault(row.user_id, []).append(
+                {
+                    "reason": row.reason,
+                    "source": row.source,
+                    "since": iso(row.since),
+                    "until": iso(row.until),
+                }
+            )
         roles, groups = (_held(connection, side, ids) for side in SIDES)
+        ways = roles_by_groups(connection, ids)
         met = {group_id for held in groups.values() for group_id in held}
+        met |= {way.group_id for way in ways if way.group_id is not None}
         paths |= group_paths(connection, met - paths.keys())
+        _add_ways(connection, roles, ways, paths)
         for row in rows:
             yield {
                 "id": row.id,
@@ -196,6 +226,11 @@ class People(RunReads, SourceReads, TargetReads):
                 "last_sign_in": iso(row.last_sign_in),
             }
 
+    def levels(self, user_id: int) -> dict[str, Level]:
+        """Return what somebody may do, sections without access left out."""
+        with self.database.read_by_key() as connection:
+            return levels(connection, [user_id])[user_id]
+
     def written_by(self, user_id: int) -> int | None:
         """Return the run that last wrote a person."""
         with self.database.read() as connection:
@@ -208,15 +243,32 @@ def _held(connection: Connection, side: Side, ids: Sequence[int]) -> dict[int, H
     """Return what each of these people holds."""
     held, targets = side.held, side.targets
     found: dict[int, Held] = defaultdict(dict)
-    for part in batched(ids, IN_LIST):
-        query = (
-            select(held.c.user_id, side.of(held), targets.c.name, held.c.source)
-            .join(targets, targets.c.id == side.of(held))
-            .where(held.c.user_id.in_(part))
-        )
-        for user_id, target_id, name, source in connection.execute(query):
-            found[user_id].setdefault(target_id, (name, []))[1].append(source)
+    query = (
+        select(held.c.user_id, side.of(held), targets.c.name, held.c.source)
+        .join(targets, targets.c.id == side.of(held))
+        .where(among(held.c.user_id, ids))
+    )
+    for user_id, target_id, name, source in connection.execute(query).all():
+        found[user_id].setdefault(target_id, (name, []))[1].append(source)
     return found
+
+
+def _add_ways(
+    connection: Connection,
+    roles: dict[int, Held],
+    ways: Sequence[HeldRole],
+    paths: Mapping[int, str],
+) -> None:
+    """Add what people have by groups to the roles that they hold themselves."""
+    ids = {way.role_id for way in ways}
+    query = select(schema.roles.c.id, schema.roles.c.name).where(among(schema.roles.c.id, ids))
+    names = {row.id: row.name for row in connection.execute(query)} if ids else {}
+    for way in ways:
+        if way.group_id is not None and way.role_id in names:
+            sources = roles[way.user_id].setdefault(way.role_id, (names[way.role_id], []))[1]
+            source = f"group:{paths[way.group_id]}"
+            if source not in sources:
+                sources.append(source)
 
 
 def _role_shapes(held: Held) -> list[dict[str, Any]]:

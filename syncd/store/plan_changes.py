@@ -14,6 +14,7 @@ from syncd.store.holding import HELD_REMOVAL, REMOVAL
 from syncd.store.kinds import WRITES_ACCOUNT, Kind
 from syncd.store.plan_counts import NAMES
 from syncd.store.sides import SIDES
+from syncd.store.undone_changes import undone_changes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -21,16 +22,22 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 P = schema.plan_people
+# Whose grants are nobody's but the hand that gave them.
+MANUAL = "manual"
 
 # Most dangerous first, as plans and reports list them.
 DANGER = (
     Kind.DELETE,
     Kind.MISSING,
     Kind.DISABLE,
+    Kind.LEAVE,
     Kind.LOCK,
+    Kind.REKEY,
+    Kind.LINK,
     Kind.RENAME,
     Kind.EMAIL,
     Kind.RETURN,
+    Kind.REJOIN,
     Kind.ENABLE,
     Kind.UNLOCK,
     Kind.UPDATE,
@@ -43,6 +50,7 @@ FIELDS = {
     Kind.EMAIL: ("email",),
     Kind.UPDATE: ("username", "email", "email_verified", "first_name", "last_name", "attributes"),
     Kind.MOVE: ("dn",),
+    Kind.REKEY: ("external_id",),
 }
 
 
@@ -57,6 +65,7 @@ def changes(
 
 def _every_change(connection: Connection, run_id: int) -> Generator[dict[str, Any], None, None]:
     yield from _grant_changes(connection, run_id, granted=True, privileged=True)
+    yield from undone_changes(connection, run_id)
     for kind in DANGER:
         if kind is Kind.RENAME:
             yield from _target_changes(connection, run_id)
@@ -173,5 +182,5 @@ def _grant_changes(
                     "field": side.field,
                     "old": None if granted else target,
                     "new": target if granted else None,
-                    "cause": f"mapper {mapper}",
+                    "cause": "by hand" if mapper == MANUAL else f"mapper {mapper}",
                 }

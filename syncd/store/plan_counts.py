@@ -33,6 +33,10 @@ NAMES = {
     Kind.LOCK: "lock",
     Kind.UNLOCK: "unlock",
     Kind.ACCOUNT: "account",
+    Kind.LINK: "link",
+    Kind.LEAVE: "leave",
+    Kind.REJOIN: "rejoin",
+    Kind.REKEY: "rekey",
 }
 
 
@@ -140,6 +144,14 @@ def _count_targets(connection: Connection, run_id: int, side: Side) -> dict[str,
         # What is held back is not done.
         if action in found:
             found[action] = count
+    PO = schema.plan_objects
+    undone = (
+        select(PO.c.action, func.count())
+        .where(PO.c.run_id == run_id, PO.c.object == side.kind, PO.c.state != "left")
+        .group_by(PO.c.action)
+    )
+    for action, count in connection.execute(undone):
+        found[action] += count
     return found
 
 
@@ -161,6 +173,21 @@ def population(
             side.held.c.organization_id == organization_id,
             side.held.c.source.in_(mappers or ("",)),
         )
+        for side in SIDES
+    ]
+
+    def count(query: Select[tuple[int]]) -> int:
+        rows = query.limit(most).subquery()
+        return int(connection.execute(select(func.count()).select_from(rows)).scalar_one())
+
+    return count(people), sum(count(each) for each in held)
+
+
+def everybody(connection: Connection, organization_id: str, most: int) -> tuple[int, int]:
+    """Return how many living people and how many grants there are, of whatever source."""
+    people = select(U.c.id).where(U.c.organization_id == organization_id, U.c.living)
+    held = [
+        select(side.held.c.user_id).where(side.held.c.organization_id == organization_id)
         for side in SIDES
     ]
 

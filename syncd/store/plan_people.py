@@ -16,6 +16,7 @@ from sqlalchemy import (
     select,
 )
 
+from syncd.records import provider_of
 from syncd.store import schema
 from syncd.store.accounts import COLUMNS
 from syncd.store.kinds import Kind
@@ -81,6 +82,7 @@ def plan_people(connection: Connection, scope: PlanScope, now: datetime) -> None
             + _bit(Kind.EMAIL, _differs(S.c.email_key, U.c.email_key))
             + _bit(Kind.MOVE, _differs(S.c.dn, I.c.dn))
             + _bit(Kind.RETURN, _is_missing())
+            + _bit(Kind.LINK, U.c.provider != provider_of(scope.source))
         ),
     )
     # An address that stays the same keeps being verified; a new one is what the mapper says.

@@ -218,6 +218,8 @@ def _plan_drops(connection: Connection, scope: PlanScope, side: Side) -> None:
     )
     run, action = literal(scope.run_id), literal("delete")
     if side.kind == "role":
+        of_groups = schema.group_roles
+        gone = and_(gone, ~exists().where(of_groups.c.role_id == T.c.id))
         columns = ["run_id", "role_id", "action", "name", "name_key", "mapper"]
         query = select(run, T.c.id, action, T.c.name, T.c.name_key, T.c.mapper)
     else:

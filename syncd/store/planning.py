@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from syncd.store import schema
 from syncd.store.leases import clock
+from syncd.store.linking import link_people, plan_lifts
 from syncd.store.nesting import plan_nesting
 from syncd.store.plan_accounts import any_due, plan_due
 from syncd.store.plan_grants import plan_grants
@@ -72,8 +73,11 @@ def make_plan(database: Database, scope: PlanScope) -> Planned:
     with database.write() as connection:
         database.give_room(connection)
         database.analyze(connection, S, K, R, C, A, M)
+        linked = link_people(connection, scope)
         conflicts = settle_names(connection, scope)
         plan_people(connection, scope, now)
+        if linked:
+            plan_lifts(connection, scope)
         plan_absent(connection, scope)
         plan_due(connection, scope, now)
         remarks = plan_targets(connection, scope)

@@ -21,6 +21,12 @@ from sqlalchemy import (
 )
 
 from syncd.store import schema
+from syncd.store.account_journal import (
+    before_accounts,
+    planned_restrictions,
+    told_accounts,
+    told_missing,
+)
 from syncd.store.accounts import (
     BEGINNING,
     DISABLED,
@@ -35,7 +41,7 @@ from syncd.store.kinds import WRITES_ACCOUNT, WRITES_RECORD, Kind
 from syncd.store.plan_scope import ACCOUNT_STATE, DIRECTORY, MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
@@ -45,7 +51,9 @@ if TYPE_CHECKING:
 U, I, P = schema.users, schema.identities, schema.plan_people
 J, X = schema.journal, schema.restrictions
 
-TOUCHED = Kind.MISSING | Kind.RETURN | WRITES_ACCOUNT
+PX = schema.plan_restrictions
+
+TOUCHED = Kind.MISSING | Kind.RETURN | WRITES_ACCOUNT | Kind.RESTRICT
 
 
 class Wanted(NamedTuple):
@@ -65,11 +73,15 @@ def restrict(batch: Batch, kinds: Kind) -> None:
     if kinds & Kind.RETURN:
         lifted = and_(X.c.source == DIRECTORY, X.c.reason == MISSING)
         batch.connection.execute(delete(X).where(lifted, X.c.user_id.in_(batch.ids(Kind.RETURN))))
+    was = before_accounts(batch, kinds)
+    if kinds & Kind.RESTRICT:
+        _settle_others(batch)
     if kinds & WRITES_ACCOUNT:
         for reason, wanted in _wanted(batch.now).items():
             _settle(batch, reason, wanted)
+    if kinds & (WRITES_ACCOUNT | Kind.RESTRICT):
         known = and_(
-            batch.having(WRITES_ACCOUNT),
+            batch.having(WRITES_ACCOUNT | Kind.RESTRICT),
             P.c.kinds.op("&")(int(WRITES_RECORD | Kind.CREATE | Kind.MISSING)) == 0,
         )
         batch.connection.execute(
@@ -87,7 +99,7 @@ def restrict(batch: Batch, kinds: Kind) -> None:
         .where(U.c.id.in_(batch.ids(Kind.MISSING)))
         .values(version=U.c.version + 1, living=False)
     )
-    _journal(batch)
+    _journal(batch, was)
 
 
 def holds(now: datetime) -> ColumnElement[bool]:
@@ -182,19 +194,46 @@ def _settle(batch: Batch, reason: str, wanted: Wanted) -> None:
     batch.connection.execute(insert(X).from_select(columns, query))
 
 
-def _journal(batch: Batch) -> None:
+def _settle_others(batch: Batch) -> None:
+    """Lift and set back what no directory made."""
+    mine = and_(PX.c.run_id == batch.run_id, PX.c.user_id.in_(batch.ids(Kind.RESTRICT)))
+    same = and_(PX.c.user_id == X.c.user_id, PX.c.source == X.c.source, PX.c.reason == X.c.reason)
+    batch.connection.execute(
+        delete(X).where(
+            X.c.user_id.in_(batch.ids(Kind.RESTRICT)), exists().where(mine, same, ~PX.c.holds)
+        )
+    )
+    query = select(
+        PX.c.user_id,
+        PX.c.source,
+        PX.c.reason,
+        literal(batch.organization_id),
+        moment(batch.now),
+    ).where(mine, PX.c.holds, ~exists().where(same))
+    columns = ["user_id", "source", "reason", "organization_id", "since"]
+    batch.connection.execute(insert(X).from_select(columns, query))
+
+
+def _journal(
+    batch: Batch, was: Mapping[int, Sequence[tuple[str, datetime, datetime | None]]]
+) -> None:
     rows = []
+    others = planned_restrictions(batch)
     columns = (P.c.kinds, P.c.cause, P.c.disabled, P.c.locked_until, P.c.expires_at, P.c.starts_at)
     query = select(P.c.user_id, *columns).where(batch.having(TOUCHED))
     for row in batch.connection.execute(query).mappings():
-        before, after = {}, {}
-        for name, was, now in _changes(Kind(row["kinds"])):
-            before[name], after[name] = was, now
+        user_id, kinds = row["user_id"], Kind(row["kinds"])
+        before, after = told_missing(kinds)
+        if kinds & WRITES_ACCOUNT:
+            old, new = told_accounts(row, was.get(user_id, ()), batch.now)
+            before, after = before | old, after | new
+        for name, restricted in others.get(user_id, {}).items():
+            before[name], after[name] = not restricted, restricted
         because = row["cause"] or cause(row, batch.now)
         rows.append(
             {
                 "organization_id": batch.organization_id,
-                "user_id": row["user_id"],
+                "user_id": user_id,
                 "change_set_id": batch.change_set_id,
                 "kind": "restrictions",
                 "before": json.dumps(before),
@@ -206,16 +245,3 @@ def _journal(batch: Batch) -> None:
         )
     if rows:
         batch.connection.execute(insert(J), rows)
-
-
-def _changes(kinds: Kind) -> Iterator[tuple[str, bool, bool]]:
-    for kind, name, restricted in (
-        (Kind.MISSING, MISSING, True),
-        (Kind.RETURN, MISSING, False),
-        (Kind.DISABLE, DISABLED, True),
-        (Kind.ENABLE, DISABLED, False),
-        (Kind.LOCK, LOCKED, True),
-        (Kind.UNLOCK, LOCKED, False),
-    ):
-        if kinds & kind:
-            yield name, not restricted, restricted

@@ -1,4 +1,4 @@
-"""Prunes the store's books: journal, runs with their plans, the stage's left-overs, quarantine.
+"""Prunes the store's books: journal, runs with plans, the stage's left-overs, quarantine, secrets.
 
 In transactions of bounded size, so that it may run beside syncs and sign-ins. Nothing that belongs
 to a run that is under way or whose plan waits is touched, and no lease is needed for it: what has
@@ -12,11 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import and_, delete, exists, func, select
+from sqlalchemy import and_, delete, exists, func, or_, select
 
 from syncd.errors import StoreUnavailable
 from syncd.store import schema, waiting
 from syncd.store.database import Database, driver
+from syncd.store.idempotency import prune_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +27,24 @@ if TYPE_CHECKING:
 
 J, CS, RUNS = schema.journal, schema.change_sets, schema.runs
 Q, L = schema.quarantine, schema.listings
+OJ, COMMITS = schema.object_journal, schema.commits
+LINKS, TOKENS = schema.links, schema.api_tokens
 ACTIVE = ("running", "applying", "blocked")
 RUNS_PER_TRANSACTION = 500
+# Whether "expired" plans or things that are removed.
+COUNTED = (
+    "journal",
+    "change_sets",
+    "commits",
+    "runs",
+    "plan_rows",
+    "stage",
+    "quarantine",
+    "links",
+    "tokens",
+    "idempotency_keys",
+    "expired",
+)
 
 
 class Ages(NamedTuple):
@@ -52,11 +69,11 @@ def prune(
 
     ``expired`` counts blocked plans that had waited too long; their rows go at once. Each
     organization's newest run, newest run that was not a dry one and newest done run always stay.
+    Links that are over go by the age of runs, tokens that are over by that of the journal, which
+    names them.
     """
     ages = Ages(journal, runs, stage, quarantine)
-    removed = dict.fromkeys(
-        ("journal", "change_sets", "runs", "plan_rows", "stage", "quarantine", "expired"), 0
-    )
+    removed = dict.fromkeys(COUNTED, 0)
     with database.read() as connection:
         organizations = list(connection.scalars(select(schema.organizations.c.id)))
     for organization_id in sorted(organizations):
@@ -71,7 +88,7 @@ class _Pruning:
     """What is too old of one organization."""
 
     def __init__(self, database: Database, organization_id: str, ages: Ages, now: datetime) -> None:
-        self.database = database
+        self.database = database.of(organization_id)
         self.organization_id = organization_id
         self.ages = ages
         self.now = now
@@ -80,11 +97,18 @@ class _Pruning:
         with self.database.write() as connection:
             expired = waiting.expire(connection, self.organization_id, self.now)
         plan_rows = waiting.forget_plans(self.database, expired)
+        commits = self._commits()
         journal, change_sets = self._journal()
         runs, more = self._runs()
+        with self.database.write() as connection:
+            keys = prune_keys(connection, self.now)
         return {
             "journal": journal,
             "change_sets": change_sets,
+            "commits": commits,
+            "links": self._links(),
+            "tokens": self._tokens(),
+            "idempotency_keys": keys,
             "runs": runs,
             "plan_rows": plan_rows + more,
             "quarantine": self._quarantine(),
@@ -96,12 +120,34 @@ class _Pruning:
 
     # --- the journal ------------------------------------------------------------------------
 
+    def _commits(self) -> int:
+        """Remove the feed's beginning, whole up to the first transaction that stays.
+
+        Before the journal: a follower is told that history is gone by its missing commit.
+        """
+        mine = COMMITS.c.organization_id == self.organization_id
+        active = exists().where(
+            RUNS.c.organization_id == self.organization_id,
+            RUNS.c.change_set_id == COMMITS.c.change_set_id,
+            RUNS.c.status.in_(ACTIVE),
+        )
+        with self.database.read() as connection:
+            stays = or_(COMMITS.c.at >= self._before(self.ages.journal), active)
+            first = connection.scalar(select(func.min(COMMITS.c.position)).where(mine, stays))
+        old = mine if first is None else and_(mine, COMMITS.c.position < first)
+        return waiting.drop_rows(self.database, COMMITS.c.position, old)
+
     def _journal(self) -> tuple[int, int]:
         active = exists().where(RUNS.c.id == CS.c.run_id, RUNS.c.status.in_(ACTIVE))
+        # One that began long ago may have written until a short time ago.
+        young = exists().where(
+            COMMITS.c.organization_id == self.organization_id, COMMITS.c.change_set_id == CS.c.id
+        )
         old = and_(
             CS.c.organization_id == self.organization_id,
             CS.c.at < self._before(self.ages.journal),
             ~active,
+            ~young,
         )
         with self.database.read() as connection:
             if connection.execute(select(CS.c.id).where(old).limit(1)).first() is None:
@@ -111,6 +157,11 @@ class _Pruning:
             J.c.change_set_id.in_(select(CS.c.id).where(old)),
         )
         journal = waiting.drop_rows(self.database, J.c.user_id, rows)
+        objects = and_(
+            OJ.c.organization_id == self.organization_id,
+            OJ.c.change_set_id.in_(select(CS.c.id).where(old)),
+        )
+        journal += waiting.drop_rows(self.database, OJ.c.change_set_id, objects)
         return journal, waiting.drop_rows(self.database, CS.c.id, old)
 
     # --- runs and their plans ---------------------------------------------------------------
@@ -132,6 +183,22 @@ class _Pruning:
                 connection.execute(delete(L).where(L.c.run_id.in_(part)))
                 connection.execute(delete(RUNS).where(RUNS.c.id.in_(part)))
         return len(old), plan_rows
+
+    # --- what lets people and programs in -----------------------------------------------------
+
+    def _links(self) -> int:
+        before = self._before(self.ages.runs)
+        mine = LINKS.c.organization_id == self.organization_id
+        old = or_(LINKS.c.expires_at < before, LINKS.c.used_at < before)
+        with self.database.write() as connection:
+            return connection.execute(delete(LINKS).where(mine, old)).rowcount
+
+    def _tokens(self) -> int:
+        before = self._before(self.ages.journal)
+        mine = TOKENS.c.organization_id == self.organization_id
+        old = or_(TOKENS.c.expires_at < before, TOKENS.c.revoked_at < before)
+        with self.database.write() as connection:
+            return connection.execute(delete(TOKENS).where(mine, old)).rowcount
 
     def _quarantine(self) -> int:
         old = Q.c.last_seen < self._before(self.ages.quarantine)

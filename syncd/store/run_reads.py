@@ -14,6 +14,7 @@ from syncd.records import Verdict, fold
 from syncd.store import plan_changes, runs, schema
 from syncd.store.leases import clock, is_held
 from syncd.store.restricting import newly_shut
+from syncd.store.schedules import MODES
 from syncd.store.waiting import is_waiting
 
 if TYPE_CHECKING:
@@ -160,7 +161,9 @@ class RunReads:
                 .order_by(RUNS.c.id)
             ).all()
             modes = connection.execute(
-                select(T).where(T.c.organization_id == self.organization_id).order_by(T.c.mode)
+                select(T)
+                .where(T.c.organization_id == self.organization_id, T.c.mode.in_(MODES))
+                .order_by(T.c.mode)
             ).all()
             lease = connection.execute(
                 select(LEASES).where(LEASES.c.organization_id == self.organization_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, func, insert, select, union, update
+from sqlalchemy import and_, func, insert, or_, select, union, update
 
 from syncd.errors import PlanNotApprovable
 from syncd.store import schedules, schema, waiting
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from syncd.store.database import Database
 
 RUNS, P = schema.runs, schema.plan_people
+# Modes that are planned anew from what is stored when a process ended in their middle.
+PLANNED_ANEW = ("switch", "rekey")
 
 
 def run_name(run_id: int) -> str:
@@ -39,9 +41,11 @@ def begin(database: Database, organization_id: str, mode: str, *, dry: bool) -> 
     with database.write() as connection:
         now = clock(connection)
         expired = waiting.expire(connection, organization_id, now)
+        half = and_(RUNS.c.status == "applying", RUNS.c.mode.in_(PLANNED_ANEW))
+        stopped = or_(RUNS.c.status == "running", half)
         connection.execute(
             update(RUNS)
-            .where(RUNS.c.organization_id == organization_id, RUNS.c.status == "running")
+            .where(RUNS.c.organization_id == organization_id, stopped)
             .values(status="interrupted", finished_at=now)
         )
         run_id = allocate(connection, "runs", 1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
-from syncd.store import container_books, runs, schema, targets
+from syncd.store import container_books, feed, runs, schema, targets
 from syncd.store.sides import SIDES
 
 if TYPE_CHECKING:
@@ -71,9 +71,12 @@ class Settling:
                     last=first + step - 1,
                     shared_keys=shared_keys,
                 )
+        with self.database.read() as connection:
+            planned = targets.any_planned(connection, run_id)
+        commit_id = feed.new_ids(self.database, "commits")[0] if planned else None
         with self.database.write() as connection:
             self.lease.hold(connection)
-            targets.settle_targets(connection, self.organization_id, run_id)
+            targets.settle_targets(connection, self.organization_id, run_id, commit_id=commit_id)
         self._tell_the_planner(run_id)
 
     def _tell_the_planner(self, run_id: int) -> None:

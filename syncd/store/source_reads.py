@@ -14,6 +14,8 @@ from sqlalchemy import and_, func, or_, select
 
 from syncd.records import batched, fold
 from syncd.store import runs, schema
+from syncd.store.among import among
+from syncd.store.effective import DEFAULT_ROLE, roles_by_groups
 from syncd.store.group_paths import group_paths
 from syncd.store.leases import clock
 from syncd.store.nest_reads import read_nest
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 
 CT, MR, CA = schema.containers, schema.membership_refs, schema.container_ancestors
 IK, P, RUNS = schema.identity_keys, schema.plan_people, schema.runs
+R = schema.roles
 IN_LIST = 300
-DEFAULT_ROLE = "User"
 PRIMARY_GROUP = "uid:primarygroup"
 
 
@@ -74,22 +76,51 @@ class SourceReads:
     organization_id: str
 
     def role_sources(self, user_id: int) -> list[dict[str, Any]]:
-        """Return why somebody holds each of his roles."""
-        held = self._sources(ROLES, user_id)
+        """Return why somebody holds each of his roles, by himself, by his groups, or by default."""
+        held = {each["name"]: each for each in self._sources(ROLES, user_id).values()}
+        for name, source in self._of_groups(user_id):
+            held.setdefault(name, {"name": name, "sources": []})["sources"].append(source)
         by_default = {"mapper": "default", **NO_ENTRY, "run": None}
-        for role in held:
-            if role["name"] == DEFAULT_ROLE:
-                role["sources"].append(by_default)
-                break
-        else:
-            held.append({"name": DEFAULT_ROLE, "sources": [by_default]})
-        return sorted(held, key=lambda role: str(role["name"]))
+        default = held.setdefault(DEFAULT_ROLE, {"name": DEFAULT_ROLE, "sources": []})
+        default["sources"].append(by_default)
+        return sorted(held.values(), key=lambda role: str(role["name"]))
 
     def group_sources(self, user_id: int) -> list[dict[str, Any]]:
         """Return why somebody is in each of his groups."""
-        return self._sources(GROUPS, user_id)
+        found = self._sources(GROUPS, user_id).values()
+        return sorted(found, key=lambda each: (each["name"], each.get("path") or ""))
 
-    def _sources(self, side: Side, user_id: int) -> list[dict[str, Any]]:
+    def _of_groups(self, user_id: int) -> list[tuple[str, dict[str, Any]]]:
+        """Return the roles that somebody has by groups, each with the groups and why he is there.
+
+        ``group`` has the role and ``member_of``, it or a group below it, the person.
+        """
+        with self.database.read_by_key() as connection:
+            ways = roles_by_groups(connection, [user_id])
+            role_ids = {way.role_id for way in ways}
+            names = dict(
+                iter(connection.execute(select(R.c.id, R.c.name).where(among(R.c.id, role_ids))))
+            )
+            groups = {each for way in ways for each in (way.group_id, way.member_group_id) if each}
+            paths = group_paths(connection, groups)
+        members = self._sources(GROUPS, user_id) if ways else {}
+        return [
+            (
+                names[way.role_id],
+                {
+                    "mapper": way.source,
+                    **NO_ENTRY,
+                    "run": None,
+                    "group": paths[way.group_id],
+                    "member_of": paths[way.member_group_id],
+                    "because": members[way.member_group_id]["sources"],
+                },
+            )
+            for way in ways
+            if way.group_id in paths and way.member_group_id in members and way.role_id in names
+        ]
+
+    def _sources(self, side: Side, user_id: int) -> dict[int, dict[str, Any]]:
         held, targets = side.held, side.targets
         query = (
             select(side.of(held), targets.c.name, held.c.source, held.c.run_id)
@@ -111,7 +142,7 @@ class SourceReads:
                 shape["sources"] += [each.to_json(run) for each in ways] or [
                     {"mapper": source, **NO_ENTRY, "run": run}
                 ]
-        return sorted(found.values(), key=lambda each: (each["name"], each.get("path") or ""))
+        return found
 
     def ways_to(self, user_id: int, side: Side, targets: Collection[int]) -> list[Reach]:
         """Return the ways by which the books have somebody in what stands for these targets."""

@@ -14,6 +14,7 @@ from syncd.store import (
     container_books,
     feed,
     holding,
+    last_owner,
     ownership,
     plan_counts,
     planning,
@@ -30,6 +31,7 @@ from syncd.store.collecting import Collecting
 from syncd.store.leases import Lease, clock
 from syncd.store.planning import PlanScope
 from syncd.store.settling import Settling
+from syncd.store.undoing import Undoing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -49,11 +51,13 @@ A, SEEN = schema.stage_absent, schema.stage_seen
 U, I = schema.users, schema.identities
 
 
+# Modes whose end in a status leaves the plan that waits alone.
+_SILENT = {"done": ("user",), "blocked": ("user", "undo")}
 # A week.
 APPROVAL_SECONDS = 604_800
 
 
-class SyncStore(Collecting, ChangedReads, Approving, Settling, waiting.WaitingReads):
+class SyncStore(Collecting, ChangedReads, Approving, Settling, Undoing, waiting.WaitingReads):
     """One organization in the store, for one process at a time (see ``lease``)."""
 
     def __init__(
@@ -65,13 +69,13 @@ class SyncStore(Collecting, ChangedReads, Approving, Settling, waiting.WaitingRe
         approval_seconds: float = APPROVAL_SECONDS,
     ) -> None:
         """``approval_seconds`` is how long a blocked plan waits for somebody to approve it."""
-        self.database = database
+        self.database = database.of(organization_id)
         self.approval_seconds = approval_seconds
         # The older run that waits with the plan of the run that ended last.
         self.kept_plan: int | None = None
         self.organization_id = organization_id
         self.source = source
-        self.lease = Lease(database, organization_id)
+        self.lease = Lease(self.database, organization_id)
 
     # --- beginning ------------------------------------------------------------------------
 
@@ -113,7 +117,9 @@ class SyncStore(Collecting, ChangedReads, Approving, Settling, waiting.WaitingRe
         with self.database.read() as connection:
             found: int | None = connection.execute(
                 select(func.max(table.c.id)).where(
-                    table.c.organization_id == self.organization_id, table.c.status == "applying"
+                    table.c.organization_id == self.organization_id,
+                    table.c.status == "applying",
+                    table.c.mode.not_in(runs.PLANNED_ANEW),
                 )
             ).scalar_one()
         return found
@@ -196,13 +202,22 @@ class SyncStore(Collecting, ChangedReads, Approving, Settling, waiting.WaitingRe
 
     def begin_apply(self, run_id: int, actor: str, why: str | None, *, settles: bool) -> None:
         """Open the change set and create new roles; from here on a killed run is resumed."""
+        with self.database.read() as connection:
+            planned = targets.any_planned(connection, run_id, "create")
+        commit_id = feed.new_ids(self.database, "commits")[0] if planned else None
         with self.database.write() as connection:
             self.lease.hold(connection)
             runs.require_applicable(connection, run_id)
             change_set_id = runs.begin_change_set(
                 connection, self.organization_id, run_id, actor, why
             )
-            targets.create_targets(connection, run_id, self.organization_id)
+            targets.create_targets(
+                connection,
+                run_id,
+                self.organization_id,
+                change_set_id=change_set_id,
+                commit_id=commit_id,
+            )
             runs.set_status(
                 connection,
                 run_id,
@@ -212,14 +227,23 @@ class SyncStore(Collecting, ChangedReads, Approving, Settling, waiting.WaitingRe
                 together=runs.movers(connection, run_id),
             )
 
-    def hold(self, run_id: int, kinds: Sequence[str]) -> tuple[int, int]:
-        """Hold everybody whom these kinds of change concern, and let the others through.
+    def lost_owners(self, run_id: int) -> list[tuple[int, str]]:
+        """Return the owners whom a plan would take while nobody else would be one any more."""
+        with self.database.read() as connection:
+            return last_owner.lost_owners(
+                connection, self.organization_id, run_id, clock(connection)
+            )
+
+    def hold(
+        self, run_id: int, kinds: Sequence[str], people: Sequence[int] = ()
+    ) -> tuple[int, int]:
+        """Hold everybody whom these kinds of change concern, and these people; let others through.
 
         Return the number up to which the plan may be applied, and how many people are held.
         """
         with self.database.write() as connection:
             self.lease.hold(connection)
-            return holding.hold(connection, run_id, kinds)
+            return holding.hold(connection, run_id, kinds, people)
 
     def apply(
         self, run_id: int, batch_size: int, *, last: int | None = None
@@ -337,8 +361,8 @@ class SyncStore(Collecting, ChangedReads, Approving, Settling, waiting.WaitingRe
             superseded: list[int] = []
             if self.kept_plan is not None:
                 status, report = waiting.given_way(report, runs.run_name(self.kept_plan))
-            # A sync of one person says nothing of the plan that waits.
-            elif status in {"done", "blocked"} and report.get("mode") != "user":
+            # A sync of one person says nothing of the plan that waits, and an undo only once done.
+            elif status in {"done", "blocked"} and report.get("mode") not in _SILENT[status]:
                 superseded = waiting.supersede(connection, self.organization_id, run_id, now)
             runs.set_status(
                 connection,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 U, G, GM = schema.users, schema.grants, schema.group_members
 ROLES, GROUPS, GP = schema.roles, schema.groups, schema.group_parents
+GR, PS, RPS = schema.group_roles, schema.permission_sets, schema.role_permission_sets
 CT = schema.containers
 IN_LIST = 500
 
@@ -111,6 +112,7 @@ class TargetReads:
         members = self._members(G, "role_id").subquery()
         query = (
             select(
+                ROLES.c.id,
                 ROLES.c.name,
                 ROLES.c.kind,
                 ROLES.c.mapper,
@@ -127,16 +129,50 @@ class TargetReads:
         )
         with self.database.read() as connection:
             rows = connection.execute(query).all()
+            sets = self._sets(connection)
         return [
             {
+                "id": role_id,
                 "name": name,
                 "kind": kind,
                 "mapper": mapper,
                 "members": count,
                 "description": description,
+                "permission_sets": sets[role_id],
             }
-            for name, kind, mapper, description, count in sorted(rows, key=lambda row: row[0])
+            for role_id, name, kind, mapper, description, count in sorted(
+                rows, key=lambda row: row[1]
+            )
         ]
+
+    def _sets(self, connection: Connection) -> dict[int, list[dict[str, Any]]]:
+        """Return the permission sets of each role."""
+        query = (
+            select(RPS.c.role_id, PS.c.id, PS.c.name)
+            .join(PS, PS.c.id == RPS.c.permission_set_id)
+            .where(
+                or_(RPS.c.organization_id == self.organization_id, RPS.c.organization_id.is_(None))
+            )
+            .order_by(PS.c.name, PS.c.id)
+        )
+        found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for role_id, set_id, name in connection.execute(query):
+            found[role_id].append({"id": set_id, "name": name})
+        return found
+
+    def _roles(self, connection: Connection) -> dict[int, list[dict[str, Any]]]:
+        """Return the roles of each group, each with whoever gave it."""
+        query = (
+            select(GR.c.group_id, ROLES.c.id, ROLES.c.name, GR.c.source)
+            .join(ROLES, ROLES.c.id == GR.c.role_id)
+            .where(GR.c.organization_id == self.organization_id)
+            .order_by(ROLES.c.name, ROLES.c.id, GR.c.source)
+        )
+        found: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
+        for group_id, role_id, name, source in connection.execute(query):
+            about = {"id": role_id, "name": name, "sources": []}
+            found[group_id].setdefault(role_id, about)["sources"].append(source)
+        return defaultdict(list, {each: list(roles.values()) for each, roles in found.items()})
 
     def groups(self) -> list[dict[str, Any]]:
         """Return the groups: where each stands, where it comes from, how many living people."""
@@ -151,9 +187,11 @@ class TargetReads:
             paths = group_paths(connection, [row.id for row in rows])
             parents = self._parents(connection)
             dns = self._dns(connection)
+            roles = self._roles(connection)
         names = {row.id: row.name for row in rows}
         return [
             {
+                "id": row.id,
                 "name": row.name,
                 "path": paths[row.id],
                 "parents": sorted(
@@ -170,6 +208,7 @@ class TargetReads:
                 "dn": dns.get(row.id),
                 "external_id": row.external_id,
                 "members": row.members,
+                "roles": roles[row.id],
                 "description": row.description,
                 "attributes": json.loads(row.attributes),
             }
@@ -225,6 +264,14 @@ class TargetReads:
         return sorted(
             each for each in made if fold(name) in {fold(each.name), fold(each.path or each.name)}
         )
+
+    def groups_with(self, role_ids: Collection[int]) -> list[str]:
+        """Return the paths of the groups that have one of these roles."""
+        query = select(GR.c.group_id).where(
+            GR.c.organization_id == self.organization_id, GR.c.role_id.in_(role_ids)
+        )
+        with self.database.read() as connection:
+            return sorted(group_paths(connection, connection.scalars(query)).values())
 
     def containers_of(self, side: Side, targets: Collection[int]) -> list[Container]:
         """Return the directory's entries that stand for these roles or groups."""

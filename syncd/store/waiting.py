@@ -33,6 +33,8 @@ ROWS_PER_TRANSACTION = 2_000
 PARTS = (
     schema.plan_keys.c.user_id,
     schema.plan_refs.c.user_id,
+    schema.plan_restrictions.c.user_id,
+    schema.plan_objects.c.number,
     *(side.planned.c.user_id for side in SIDES),
     *(side.of(side.planned_targets) for side in SIDES),
     P.c.number,
@@ -85,6 +87,7 @@ def plan_digest(connection: Connection, run_id: int) -> bytes:
     )
     for side in SIDES:
         _add_side(digest, connection, side, left, run_id)
+    _add_undo(digest, connection, run_id)
     if not applied:
         bearing = union(
             *(
@@ -101,6 +104,30 @@ def plan_digest(connection: Connection, run_id: int) -> bytes:
             .order_by(C.c.mapper, C.c.container_key),
         )
     return digest.digest()
+
+
+def _add_undo(digest: blake2b, connection: Connection, run_id: int) -> None:
+    """Add what only an undo brings."""
+    PX, PO = schema.plan_restrictions, schema.plan_objects
+    _add(
+        digest,
+        connection,
+        "restrictions",
+        select(PX.c.user_id, PX.c.source, PX.c.reason, PX.c.holds)
+        .where(PX.c.run_id == run_id)
+        .order_by(PX.c.user_id, PX.c.source, PX.c.reason),
+    )
+    _add(
+        digest,
+        connection,
+        "objects",
+        select(PO.c.object, PO.c.object_id, PO.c.before, PO.c.after)
+        .where(PO.c.run_id == run_id)
+        .order_by(PO.c.number),
+    )
+    # Two undos are not one, whatever they come to.
+    undoes = select(RUNS.c.undoes).where(RUNS.c.id == run_id, RUNS.c.undoes.is_not(None))
+    _add(digest, connection, "undoes", undoes)
 
 
 def _add_side(

@@ -10,8 +10,9 @@ import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from syncd.errors import MappingError
+from syncd.errors import LastOwner, MappingError
 from syncd.records import Whereabouts
+from syncd.sync import guard
 from syncd.sync.collected import fingerprint_of
 from syncd.sync.report import make_report
 
@@ -34,6 +35,8 @@ def approve(run: SyncRun, run_id: int, actor: str) -> dict[str, Any]:
         stale = _stale_people(run, run_id)
         stale_mappers = _stale_mappers(run, run_id)
         dropped = sum(store.drop_grants(run_id, mapper) for mapper in stale_mappers)
+        if owners := store.lost_owners(run_id):
+            raise LastOwner(guard.last_owner(run.organization_id, owners))
         watermark = store.waiting_watermark(run_id)
         checked = time.perf_counter()
         settles = not stale_mappers

@@ -48,6 +48,8 @@ class Collector:
         self.dn_key = dn_key
         self.progress = progress
         self._key = store.digest_key()
+        # Whom somebody deleted for good although the directory has them.
+        self._excluded = store.excluded()
         self.collected = Collected()
         self.containers = Containers(self)
         self._unseen: list[int] = []
@@ -60,18 +62,21 @@ class Collector:
     ) -> None:
         """Put an entry into quarantine, with all that tells whose it may be."""
         collected = self.collected
-        collected.bad += 1
-        if entry is None:
-            collected.unnamed += 1
-        if len(collected.quarantined) >= MOST_QUARANTINED:
-            collected.unnamed += 1
-            return
         external_id = username_key = dn_key = None
         if entry is not None:
             dn_key = self.dn_key(entry.dn)
             identify = getattr(mapping, "identify", None)
             if identify is not None:
                 external_id, username_key = identify(entry)
+        if external_id in self._excluded:
+            collected.excluded += 1
+            return
+        collected.bad += 1
+        if entry is None:
+            collected.unnamed += 1
+        if len(collected.quarantined) >= MOST_QUARANTINED:
+            collected.unnamed += 1
+            return
         if external_id is not None:
             self.bad_ids.add(external_id)
         collected.quarantined.append(
@@ -164,6 +169,9 @@ class Collector:
                 self.reject(USERS, error, entry, mapping)
                 continue
             if alone and not self._first(record.external_id, record.dn):
+                continue
+            if record.external_id in self._excluded:
+                collected.excluded += 1
                 continue
             mapped.append((record, fingerprint_of(record), digest))
         now = clock()

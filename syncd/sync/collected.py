@@ -32,6 +32,8 @@ class Collected:
     unnamed: int = 0
     read: int = 0
     unchanged: int = 0
+    # People whom somebody deleted for good: they are passed over.
+    excluded: int = 0
     known: array[int] = field(default_factory=lambda: array("q"))
     containers: int = 0
     # (source, id or DN) of entries that were read one by one and could be taken.

@@ -29,6 +29,8 @@ PHRASES = {
 OF_GRANTS = frozenset({"grant", "revoke"})
 # Kinds that rest on somebody's absence; evidence that is in doubt holds them.
 DESTRUCTIVE = ("missing", "delete", "revoke", "remove")
+# Of the owners who would be lost, as many as a sentence can name.
+NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,18 @@ def too_many_bad(bad: int, people: int, limits: Limits) -> str | None:
     return (
         f"{found} cannot be taken; the limit is {allowed}. Nothing was changed; the quarantine "
         "lists them with their reasons, and a wrong mapper or UUID attribute is the usual cause"
+    )
+
+
+def last_owner(organization_id: str, owners: Sequence[tuple[int, str]]) -> str:
+    """Return the sentence on a plan that would take the last of an organization's owners."""
+    names = ", ".join(username for _, username in owners[:NAMED])
+    if len(owners) > NAMED:
+        names += f" and {len(owners) - NAMED} more"
+    return (
+        f"last_owner: {organization_id} would be left without an owner, because {names} would be "
+        "shut out or lose the role; make somebody else an owner first (`syncd owners add "
+        f"{organization_id}`), then sync again"
     )
 
 

@@ -42,6 +42,7 @@ def make_report(
     unresolved: int,
     reasons: Sequence[str],
     seconds: Mapping[str, float],
+    excluded: int = 0,
 ) -> dict[str, Any]:
     """Put a report together."""
     kinds = counts.kinds if counts else {}
@@ -79,6 +80,7 @@ def make_report(
             "deleted": kinds.get("delete", 0),
             "quarantined": quarantined,
             "conflicts": counts.conflicts if counts else 0,
+            "excluded": excluded,
         },
         "roles": _targets(counts.roles if counts else {}),
         "groups": _targets(counts.groups if counts else {}),

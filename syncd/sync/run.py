@@ -19,7 +19,7 @@ from syncd.sync.changed import Changed
 from syncd.sync.collect import Collector
 from syncd.sync.readings import Everybody, OnePerson
 from syncd.sync.renaming import rename_remarks
-from syncd.sync.report import make_report
+from syncd.sync.resuming import resume
 from syncd.sync.run_state import RunState
 
 if TYPE_CHECKING:
@@ -125,34 +125,14 @@ class SyncRun:
                 self.store.rename_mappers({old: new for new, old in done.items()})
 
     def _resume(self) -> None:
-        """Bring a plan to its end whose process ended while it was being applied.
-
-        Its books stay unwritten: what they would hold was in the stage, and a stage may have
-        suffered with the process. The run that follows reads those entries anew.
-        """
-        run_id = self.store.unfinished()
-        if run_id is None:
-            return
-        for done, total in self.store.apply(run_id, self.options.batch_size):
-            self.progress("apply", done, total)
-        counts = self.store.counts(run_id)
-        report = make_report(
-            run=self.run_name(run_id),
-            organization=self.options.organization_id,
-            mode=self.store.mode_of(run_id),
-            status="done",
-            outcomes=(),
-            absences="none",
-            promoted_because=None,
-            read=0,
-            unchanged=0,
-            quarantined=0,
-            counts=counts,
-            unresolved=self.store.unresolved(),
-            reasons=["its process ended while it was applied; the next run brought it to its end"],
-            seconds={},
+        """Bring a plan to its end whose process ended while it was being applied."""
+        resume(
+            self.store,
+            organization_id=self.options.organization_id,
+            batch_size=self.options.batch_size,
+            run_name=self.run_name,
+            progress=self.progress,
         )
-        self.store.finish(run_id, "done", report)
 
     def _run(
         self, reading: Reading, *, dry: bool, promoted: ChangesUnavailable | None = None
@@ -229,10 +209,19 @@ class SyncRun:
         collected.remarks += planned.remarks
         counts = state.counts = store.counts(run_id)
         excess = self._excess(state, counts)
+        owners = store.lost_owners(run_id) if takes(counts) else []
         reasons = [each.because for each in excess]
+        if owners:
+            reasons.insert(0, guard.last_owner(self.organization_id, owners))
         collected.seconds["plan"] += time.perf_counter() - now
-        if dry or (excess and not self.options.limits.hold_kind):
-            report = state.report("blocked" if excess else "planned", reasons=reasons)
+        last, held, blocked = None, 0, bool(reasons)
+        if blocked and not dry and self.options.limits.hold_kind:
+            kinds = sorted({kind for each in excess for kind in each.kinds})
+            last, held = store.hold(run_id, kinds, [user_id for user_id, _ in owners])
+            # A group that goes takes the role along, whoever is held.
+            blocked = bool(owners and store.lost_owners(run_id))
+        if dry or blocked:
+            report = state.report("blocked" if reasons else "planned", reasons=reasons)
             report["dry"] = dry
             store.finish(
                 run_id,
@@ -244,10 +233,7 @@ class SyncRun:
                 looked_at=collected.looked_at,
             )
             return self._as_waiting(report)
-        last = None
-        if excess:
-            kinds = sorted({kind for each in excess for kind in each.kinds})
-            last, held = store.hold(run_id, kinds)
+        if last is not None:
             reasons.append(f"{held} people are held for approval; the others were written")
         return self._apply(state, watermark, last=last, reasons=reasons)
 
@@ -327,6 +313,13 @@ class SyncRun:
         if self.options.deletion_policy != "delete" or evidence.held or evidence.doubts:
             return None
         return self.now() - timedelta(seconds=self.options.grace_seconds)
+
+
+def takes(counts: PlanCounts) -> bool:
+    """Tell whether a plan shuts anybody out, or takes roles or groups from anybody."""
+    shut = any(counts.kinds.get(kind) for kind in ("missing", "disable", "delete"))
+    moved = counts.groups.get("update") or counts.groups.get("delete")
+    return bool(shut or counts.revoked or moved)
 
 
 def amounts_of(counts: PlanCounts) -> dict[str, int]:

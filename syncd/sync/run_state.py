@@ -65,6 +65,7 @@ class RunState:
             read=collected.read,
             unchanged=collected.unchanged,
             quarantined=collected.bad,
+            excluded=collected.excluded,
             counts=self.counts,
             unresolved=unresolved,
             reasons=[*reasons, *evidence.held],

@@ -10,12 +10,14 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from anyio.to_thread import current_default_thread_limiter
 
 from syncd import logging
 from syncd.errors import SyncdError, UsageError, cut
 from syncd.listening import listening_socket
 from syncd.web.app import application
 from syncd.web.health import Health
+from syncd.web.serving import Serving
 
 if TYPE_CHECKING:
     import socket
@@ -23,9 +25,11 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from syncd.logging import Format
+    from syncd.settings import Settings
 
 # Requests in flight may end by themselves for so long.
 GRACE_SECONDS: Final = 5
+REQUESTS_AT_ONCE: Final = 8
 NO_PASS_PHRASE: Final = "there is none"  # noqa: S105 - it says what it is
 
 
@@ -36,13 +40,16 @@ def run(
     tls_certificate: str | None,
     tls_key: str | None,
     channel: Connection,
+    settings: Settings | None = None,
     log_format: Format = "auto",
     log_level: str = "info",
 ) -> None:
     """Serve until the channel ends or SIGTERM comes; the target of a spawned process.
 
-    The supervisor sends dictionaries, ``{"ready": bool, "because": [sentences]}``. A channel that
-    goes both ways gets one ``{"listening": port}`` back once requests are answered. SIGINT and
+    The supervisor sends dictionaries, ``{"ready": bool, "because": [sentences]}`` and, when the
+    configuration has changed, ``{"settings": Settings}``. Without ``settings`` only health is
+    served. A channel that goes both ways gets one ``{"listening": port}`` back once requests are
+    answered. SIGINT and
     SIGHUP are the supervisor's business and are ignored. The process exits with 0, or with the exit
     code of an error that it has logged.
     """
@@ -57,6 +64,7 @@ def run(
             tls_certificate=tls_certificate,
             tls_key=tls_key,
             channel=channel,
+            settings=settings,
         )
     except SyncdError as error:
         log.error(str(error), action="web_refused", code=error.code)  # noqa: TRY400 - one sentence
@@ -71,6 +79,7 @@ def serve(
     tls_certificate: str | None,
     tls_key: str | None,
     channel: Connection,
+    settings: Settings | None = None,
 ) -> None:
     """Listen and answer.
 
@@ -79,8 +88,9 @@ def serve(
 
     """
     health = Health()
+    serving = None if settings is None else Serving(settings)
     config = uvicorn.Config(
-        application(health),
+        application(health, serving),
         loop="asyncio",
         http="h11",
         ws="none",
@@ -105,10 +115,14 @@ def serve(
     # A supervisor may have blocked it while it spawned, and a mask is inherited.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(
-        target=_listen_to, args=(channel, health, server), name="web-channel", daemon=True
+        target=_listen_to, args=(channel, health, serving, server), name="web-channel", daemon=True
     ).start()
-    with listening:
-        server.run(sockets=[listening])
+    try:
+        with listening:
+            server.run(sockets=[listening])
+    finally:
+        if serving is not None:
+            serving.close()
 
 
 class _Server(uvicorn.Server):
@@ -130,6 +144,8 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        # As many as the store has connections; more would only wait for each other in turn.
+        current_default_thread_limiter().total_tokens = REQUESTS_AT_ONCE
         await super().startup(sockets)
         logging.get_logger().info(
             "the web process listens", action="web_listening", port=self._port, pid=os.getpid()
@@ -140,12 +156,17 @@ class _Server(uvicorn.Server):
                 self._channel.send({"listening": self._port})
 
 
-def _listen_to(channel: Connection, health: Health, server: _Server) -> None:
+def _listen_to(
+    channel: Connection, health: Health, serving: Serving | None, server: _Server
+) -> None:
     """Take what the supervisor says until it hangs up."""
     try:
         while True:
             told = channel.recv()
-            if isinstance(told, dict):
+            if isinstance(told, dict) and "settings" in told:
+                if serving is not None:
+                    serving.use(told["settings"])
+            elif isinstance(told, dict):
                 health.tell(told)
     except (EOFError, OSError):
         server.end()

@@ -31,6 +31,7 @@ MODULES = (
     "sqlalchemy.dialects.sqlite.pysqlite",
     "syncd.app",
     "syncd.cli.commands.configuring",
+    "syncd.cli.commands.journaling",
     "syncd.cli.commands.looking",
     "syncd.cli.commands.syncing",
     "syncd.cli.failures",
@@ -40,11 +41,13 @@ MODULES = (
     "syncd.ldap.source",
     "syncd.logging",
     "syncd.settings",
+    "syncd.store.effective_reads",
     "syncd.store.migrate",
     "syncd.store.people",
     "syncd.store.sync_store",
     "syncd.sync.approve",
     "syncd.sync.run",
+    "syncd.undoing",
 )
 # Where the database decides nothing, one of them is enough.
 ON_SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

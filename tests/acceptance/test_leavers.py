@@ -260,7 +260,7 @@ def test_a_purged_person_who_comes_back_is_a_new_one(quick_world: MakeQuickWorld
     world.configure(deletion={"policy": "delete", "grace_period": "0s"})
     world.sync()
     user_id = world.id_of("u00001")
-    world.grant_by_hand("u00001", "Owner")
+    world.grant_by_hand("u00001", "Admin")
     _move_out(world, "u00001")
     world.sync()
     assert world.sync()["users"]["deleted"] == 1

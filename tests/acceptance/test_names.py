@@ -111,7 +111,7 @@ def test_a_reused_username_with_a_new_id_is_a_new_person(
     """Nothing that the old one had by hand is inherited, whether a run saw the gap or not."""
     world = quick_world(people(5) + role("staff", "u00001"))
     world.sync()
-    world.grant_by_hand("u00001", "Owner")
+    world.grant_by_hand("u00001", "Admin")
     old = world.users()["u00001"]
     world.slapd.delete(f"uid=u00001,{PEOPLE}")
     for _ in range(runs_between):
@@ -130,7 +130,7 @@ def test_a_reused_username_with_a_new_id_is_a_new_person(
     assert world.roles_of("u00001") == {"staff": ["import roles"]}
     (gone,) = [user for user in world.json("users", "acme") if user["id"] == old["id"]]
     assert not gone["enabled"]
-    assert {"name": "Owner", "sources": ["manual"]} in gone["roles"]
+    assert {"name": "Admin", "sources": ["manual"]} in gone["roles"]
     assert world.plan(code=0)["changes"] == []
 
 

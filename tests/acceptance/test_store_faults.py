@@ -29,7 +29,7 @@ from tests.acceptance.trouble import (
     told,
 )
 from tests.conftest import _migrate
-from tests.servers.postgres import Postgres
+from tests.servers.postgres import SUPERUSER, Postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,11 +63,12 @@ def path_of(url: str) -> Path:
     return Path(str(make_url(url).database))
 
 
-def connect(url: str) -> psycopg.Connection[Any]:
-    """Connect to a PostgreSQL store as another program would."""
+def connect(url: str, user: str | None = None) -> psycopg.Connection[Any]:
+    """Connect to a PostgreSQL store as another program would, or another account."""
     parts = make_url(url)
     host = str(parts.query["host"])
-    return psycopg.connect(host=host, user=parts.username, dbname=parts.database, autocommit=True)
+    user = user or parts.username
+    return psycopg.connect(host=host, user=user, dbname=parts.database, autocommit=True)
 
 
 # --- locked ---------------------------------------------------------------------------------
@@ -164,7 +165,7 @@ def test_a_role_that_may_only_read_is_told_what_it_lacks(syncs: Syncs) -> None:
     """The sentence names what was refused and the role's right."""
     world = syncs.world()
     mine = world.store_url
-    with connect(mine) as other:
+    with connect(mine, SUPERUSER) as other:
         other.execute("CREATE ROLE onlooker LOGIN")
         other.execute("GRANT pg_read_all_data TO onlooker")
     world.store_url = mine.replace("//syncd@", "//onlooker@")

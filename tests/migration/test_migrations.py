@@ -115,9 +115,13 @@ def test_the_migrations_make_what_the_schema_describes(upgraded: Database) -> No
 
 def _make_anew(connection: Connection, database: Database) -> None:
     """Replace the migrated tables by those of the schema's own metadata."""
+    for name in inspect(connection).get_view_names():
+        connection.execute(text(f"DROP VIEW {name}"))
+    # Policies of some tables ask the runs.
+    cascade = " CASCADE" if database.dialect == "postgresql" else ""
     connection.execute(text("DROP TABLE roles"))
     for name in sorted(tables(database).keys() - {"roles"}):
-        connection.execute(text(f'DROP TABLE "{name}"'))
+        connection.execute(text(f'DROP TABLE "{name}"{cascade}'))
     schema.metadata.create_all(connection)
     if database.dialect == "postgresql":
         schema.stage_metadata.create_all(connection)

@@ -21,7 +21,17 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SUPERUSER = "syncd"
+SUPERUSER = "postgres"
+# Owns the databases, and is bound by row-level security as an operator's one account is.
+OWNER = "syncd"
+# May use what the owner has made, and no more: the account of a store whose roles are apart.
+APPLICATION = "syncd_app"
+ROLES = (
+    f"create role {OWNER} login;"
+    # Tests look at rows of all organizations without the store's own transactions.
+    f"alter role {OWNER} set syncd.organization = '*';"
+    f"create role {APPLICATION} login"
+)
 # A crash of the machine may cost a test database its content: it is gone after the test anyway.
 # A crash of the server may not, since tests kill it: commits still reach the operating system.
 FOR_TESTS = {
@@ -94,7 +104,8 @@ class Postgres:
 
     def start(self) -> None:
         """Make the cluster, unless it is only paused, and return when it answers."""
-        if not (self.folder / "data").exists():
+        fresh = not (self.folder / "data").exists()
+        if fresh:
             self._initialize()
         options = [f"--{name}={value}" for name, value in self._settings.items()]
         with (self.folder / "log").open("wb") as log:
@@ -107,6 +118,8 @@ class Postgres:
                 **self._identity,
             )
         self._wait_until_ready(self._server)
+        if fresh:
+            self.sql(ROLES)
 
     def stop(self) -> None:
         """Stop the server, whatever it is doing, and remove the cluster."""
@@ -128,9 +141,9 @@ class Postgres:
             self._server.wait(STOP_SECONDS)
             self._server = None
 
-    def url(self, database: str = "postgres") -> str:
-        """Return the SQLAlchemy URL of a database."""
-        return f"postgresql+psycopg://{SUPERUSER}@/{database}?host={self.folder}"
+    def url(self, database: str = "postgres", role: str = OWNER) -> str:
+        """Return the SQLAlchemy URL of a database, as its owner opens it or another role."""
+        return f"postgresql+psycopg://{role}@/{database}?host={self.folder}"
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run one statement through ``psql`` and return its rows, columns parted by ``|``."""
@@ -152,7 +165,7 @@ class Postgres:
         name = f"syncd_{next(self._numbers)}"
         # FILE_COPY is the fast way for a small template on a cluster that does not fsync.
         clause = f" template {template} strategy file_copy" if template else ""
-        self.sql(f"create database {name}{clause}")
+        self.sql(f"create database {name} owner {OWNER}{clause}")
         return name
 
     def drop(self, database: str) -> None:

@@ -26,6 +26,10 @@ NOTHING = {
     "plan_rows": 0,
     "stage": 0,
     "quarantine": 0,
+    "commits": 0,
+    "links": 0,
+    "tokens": 0,
+    "idempotency_keys": 0,
     "expired": 0,
 }
 PLAN_TABLES = (
@@ -161,8 +165,14 @@ def test_the_journal_goes_by_its_own_age(acme: Organization) -> None:
     age(acme, days=10)
     acme.sync(p1(first_name="Other"))
     before = len(acme.rows(schema.journal))
+    objects = len(acme.rows(schema.object_journal))
+    assert objects > 0
     answer = prune(acme, journal=9 * DAY)
-    assert answer == removed(journal=before - 1, change_sets=3)
+    commits = answer.pop("commits")
+    assert commits >= 3
+    expected = removed(journal=before - 1 + objects, change_sets=3)
+    assert answer == {name: count for name, count in expected.items() if name != "commits"}
+    assert acme.rows(schema.object_journal) == []
     (row,) = acme.rows(schema.journal)
     assert (row["user_id"], row["kind"]) == (acme.user("p1")["id"], "update")
     assert ids(acme, schema.change_sets) == {row["change_set_id"]}
@@ -170,12 +180,13 @@ def test_the_journal_goes_by_its_own_age(acme: Organization) -> None:
 
 
 def age(acme: Organization, *, days: float) -> None:
-    """Make the change sets that there are older."""
-    for row in acme.rows(schema.change_sets):
-        then: datetime = row["at"] - timedelta(days=days)
-        with acme.database.write() as connection:
-            table = schema.change_sets
-            connection.execute(table.update().where(table.c.id == row["id"]).values(at=then))
+    """Make the change sets that there are older, with their transactions."""
+    for table, key in ((schema.change_sets, "id"), (schema.commits, "position")):
+        for row in acme.rows(table):
+            then: datetime = row["at"] - timedelta(days=days)
+            with acme.database.write() as connection:
+                which = table.c[key] == row[key]
+                connection.execute(table.update().where(which).values(at=then))
 
 
 def test_large_books_go_in_small_transactions(
@@ -189,7 +200,7 @@ def test_large_books_go_in_small_transactions(
     acme.sync(*(record(name, first_name="Other") for name in names[::2]))
     first, second = sorted(ids(acme))
     answer = prune(acme, journal=9 * DAY)
-    assert answer == removed(journal=20, change_sets=1)
+    assert answer == removed(journal=20, change_sets=1, commits=1)
     assert len(acme.rows(schema.journal)) == 10
     acme.store.finish(acme.begin(), "done", {})
     rows = plan_rows(acme, first) + plan_rows(acme, second)
@@ -261,3 +272,81 @@ def test_plans_that_waited_too_long_end(acme: Organization) -> None:
 def test_an_empty_store_has_nothing_to_prune(acme: Organization) -> None:
     """Before the first run, with nothing kept at all, nothing is removed and nothing fails."""
     assert prune(acme, after_days=1, journal=0, runs=0, stage=0, quarantine=0) == NOTHING
+
+
+def test_the_feeds_beginning_goes_whole(acme: Organization) -> None:
+    """A change set whose last transaction is young stays with all that was written behind it."""
+    acme.sync(record("p1"))
+    age(acme, days=10)
+    acme.sync(*(record(name) for name in ("p2", "p3")), batch_size=1)
+    acme.sync(record("p4"))
+    old, slow, young = sorted(ids(acme, schema.change_sets))
+    # It began before the journal's time, and so did its first transaction.
+    first = min(row["position"] for row in acme.rows(schema.commits, change_set_id=slow))
+    for table, key, value in (
+        (schema.change_sets, "id", slow),
+        (schema.commits, "position", first),
+    ):
+        (row,) = acme.rows(table, **{key: value})
+        with acme.database.write() as connection:
+            then = row["at"] - timedelta(days=10)
+            which = table.c[key] == value
+            connection.execute(table.update().where(which).values(at=then))
+    answer = prune(acme, journal=9 * DAY)
+    assert (answer["commits"], answer["change_sets"], answer["journal"]) == (2, 1, 1)
+    assert ids(acme, schema.change_sets) == {slow, young}
+    assert {row["change_set_id"] for row in acme.rows(schema.journal)} == {slow, young}
+    left = sorted(row["position"] for row in acme.rows(schema.commits))
+    assert left == list(range(first + 1, first + 3))
+    assert old not in {row["change_set_id"] for row in acme.rows(schema.commits)}
+
+
+def test_links_and_tokens_that_are_over_go(acme: Organization) -> None:
+    """Those that still let somebody in stay."""
+    now = Schedules(acme.database).now()
+    day = timedelta(days=1)
+    links: dict[bytes, tuple[timedelta, timedelta | None]] = {
+        b"over": (-5 * day, None),
+        b"used": (5 * day, -5 * day),
+        b"just used": (5 * day, -day),
+        b"good": (5 * day, None),
+    }
+    for secret, (expires, used) in links.items():
+        with acme.database.write() as connection:
+            connection.execute(
+                schema.links.insert().values(
+                    hash=secret,
+                    organization_id=acme.id,
+                    user_id=1,
+                    purpose="password",
+                    email="a@example.test",
+                    created_at=now,
+                    expires_at=now + expires,
+                    used_at=None if used is None else now + used,
+                )
+            )
+    tokens: dict[int, tuple[timedelta, timedelta | None]] = {
+        1: (-5 * day, None),
+        2: (5 * day, -5 * day),
+        3: (-day, None),
+        4: (5 * day, None),
+    }
+    for number, (expires, revoked) in tokens.items():
+        with acme.database.write() as connection:
+            connection.execute(
+                schema.api_tokens.insert().values(
+                    id=number,
+                    organization_id=acme.id,
+                    name=str(number),
+                    hash=b"",
+                    scopes="{}",
+                    created_at=now,
+                    created_by="operator",
+                    expires_at=now + expires,
+                    revoked_at=None if revoked is None else now + revoked,
+                )
+            )
+    answer = prune(acme, runs=2 * DAY, journal=2 * DAY)
+    assert (answer["links"], answer["tokens"]) == (2, 2)
+    assert ids(acme, schema.links, "hash") == {b"just used", b"good"}
+    assert ids(acme, schema.api_tokens) == {3, 4}

@@ -61,9 +61,25 @@ def groups(session: Session, org: Org) -> Outcome:
 
 
 @command(app, "show")
-def show(session: Session, org: Org, username: Username) -> Outcome:
-    """Show one person: state, attributes, and each role and group with its source."""
-    report = session.app.show(org, username)
+def show(
+    session: Session,
+    org: Org,
+    username: Username,
+    *,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="as of then: ISO 8601, or how long ago: 2h, 3d"),
+    ] = None,
+) -> Outcome:
+    """Show one person: state, attributes, and each role and group with its source.
+
+    With --at as of a time, as far back as the journal reaches (retention.journal); the username may
+    be the one of then.
+    """
+    if at is not None:
+        report = session.app.show_at(org, username, at)
+    else:
+        report = session.app.show(org, username)
     return Outcome(report, lambda: show_blocks(report))
 
 

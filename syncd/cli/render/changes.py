@@ -16,10 +16,13 @@ DANGER = (
     "delete",
     "missing",
     "disable",
+    "leave",
     "delete_role",
     "delete_group",
     "revoke",
     "privileged",
+    "link",
+    "rekey",
     "rename",
     "email_change",
     "lock",
@@ -27,6 +30,7 @@ DANGER = (
     "update",
     "account",
     "enable",
+    "rejoin",
     "unlock",
     "return",
     "grant",
@@ -38,6 +42,10 @@ LABELS = {
     "email_change": "change e-mail",
     "return": "lift missing",
     "account": "account dates",
+    "leave": "end sign-in",
+    "rejoin": "let sign in",
+    "link": "take over",
+    "rekey": "new id",
 }
 TAKES_AWAY = {"delete", "missing", "disable", "lock", "revoke", "delete_role", "delete_group"}
 ROLE_FIELDS = {"role", "roles", "group", "groups"}

@@ -138,6 +138,9 @@ PRUNED = (
     ("plan_rows", "row of a plan", "rows of plans"),
     ("stage", "row of the stage", "rows of the stage"),
     ("quarantine", "entry of the quarantine", "entries of the quarantine"),
+    ("links", "link", "links"),
+    ("tokens", "token", "tokens"),
+    ("idempotency_keys", "idempotency key", "idempotency keys"),
 )
 
 
@@ -161,8 +164,12 @@ def upgraded_blocks(report: Document) -> list[Block]:
     """Return what the migrations did."""
     applied = report.get("applied") or []
     to = report.get("to")
+    warnings = [
+        line(Span("warning: ", Style.WARN), sentence(str(each)))
+        for each in report.get("warnings") or []
+    ]
     if not applied:
-        return [line(f"The store's schema is this version's already: {to}.")]
+        return [line(f"The store's schema is this version's already: {to}."), *warnings]
     before = report.get("from") or "an empty store"
     blocks: list[Block] = [
         line(
@@ -171,4 +178,4 @@ def upgraded_blocks(report: Document) -> list[Block]:
         )
     ]
     blocks += [line(f"- {each}", indent=2) for each in applied]
-    return blocks
+    return [*blocks, *warnings]

@@ -35,6 +35,10 @@ ABSENCES = {
         "the person is known but disabled",
         "See the reasons and their sources with: syncd show {org} {username}",
     ),
+    "excluded": (
+        "somebody deleted this person here for good, and syncs pass over the entry",
+        "Let the next full sync bring it again: syncd exclusions remove {org} {username}",
+    ),
     "not_synced": (
         "the directory has the person, and no sync has run since",
         "Bring the person in with: syncd sync {org} --user {username}",
@@ -134,6 +138,8 @@ def _source(source: Document | str) -> str:
     mapper = str(source.get("mapper") or "")
     if mapper == "default":
         return "everyone has it"
+    if source.get("group"):
+        return _by_group(source)
     run = f" in run {source['run']}" if source.get("run") else ""
     if mapper == "manual":
         return f"given by hand{run}"
@@ -158,6 +164,14 @@ def _source(source: Document | str) -> str:
     else:
         return given
     return f"{given}, because {because}{''.join(further)}"
+
+
+def _by_group(source: Document) -> str:
+    """Return by which group somebody has a role, and how he came there."""
+    group, member = str(source["group"]), str(source.get("member_of") or source["group"])
+    place = "in it" if group == member else f"in {member} below it"
+    reasons = [_source(each) for each in source.get("because") or []]
+    return f"the group {group} has it, and the person is {place}: {listed(reasons)}"
 
 
 def _asked(org: str, report: Document, role: str | None, group: str | None) -> list[Block]:

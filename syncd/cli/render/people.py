@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from syncd.cli.application import Document
 from syncd.cli.blocks import Block, Column, Pairs, Piece, Span, Style, Table, blank, line
+from syncd.cli.render.model import levels_text
 from syncd.cli.words import count, listed, moment, number, sentence
 
 RESTRICTIONS = {
@@ -16,6 +17,8 @@ RESTRICTIONS = {
     "directory": "disabled in the directory",
     "directory_disabled": "disabled in the directory",
     "admin": "disabled by an admin",
+    "unverified": "the e-mail address is not verified yet",
+    "other_provider": "of another provider than the active one",
     "expired": "expired",
 }
 
@@ -80,6 +83,8 @@ def restriction(reason: Document) -> str:
     """Return why somebody may not sign in, with source and time."""
     name = str(reason.get("reason"))
     text = RESTRICTIONS.get(name, name.replace("_", " "))
+    if (reason.get("source"), name) == ("admin", "disabled"):
+        text = "disabled here"
     if reason.get("source"):
         text += f" ({reason['source']})"
     if reason.get("since"):
@@ -99,8 +104,14 @@ def to_come(reason: Document) -> str:
 
 def sources(names: Sequence[str]) -> str:
     """Return where a role comes from."""
+    return ", ".join(map(_source, names))
+
+
+def _source(name: str) -> str:
+    if name.startswith("group:"):
+        return f"of the group {name.removeprefix('group:')}"
     words = {"manual": "by hand", "default": "everyone has it"}
-    return ", ".join(words.get(name, f"mapper {name}") for name in names)
+    return words.get(name, f"mapper {name}")
 
 
 def show_blocks(user: Document) -> list[Block]:
@@ -141,6 +152,9 @@ def show_blocks(user: Document) -> list[Block]:
         )
     for kind in ("roles", "groups"):
         blocks += _held(kind, user.get(kind) or [])
+    if user.get("permissions"):
+        allowed = levels_text(user["permissions"])
+        blocks += [blank(), line(Span("Permissions", Style.TITLE)), line(allowed, indent=2)]
     return blocks
 
 
@@ -177,6 +191,7 @@ def group_blocks(org: str, groups: Sequence[Document]) -> list[Block]:
         Column(title="Below", least=10, fold=True, expendable=3),
         Column(title="Mapper", least=10, expendable=2),
         Column(title="Members", least=7, right=True),
+        Column(title="Roles", least=12, fold=True, expendable=4),
         Column(title="DN", least=20, fold=True, expendable=1),
     )
     rows = [
@@ -185,6 +200,7 @@ def group_blocks(org: str, groups: Sequence[Document]) -> list[Block]:
             listed([str(each.get("path")) for each in group.get("parents") or []]),
             str(group.get("mapper") or ""),
             number(int(group.get("members") or 0)),
+            listed([str(each.get("name")) for each in group.get("roles") or []]),
             str(group.get("dn") or ""),
         )
         for group in groups
@@ -201,6 +217,7 @@ def role_blocks(org: str, roles: Sequence[Document]) -> list[Block]:
         Column(title="Kind", least=8, expendable=1),
         Column(title="Mapper", least=10, expendable=2),
         Column(title="Members", least=7, right=True),
+        Column(title="Permission sets", least=14, fold=True, expendable=4),
         Column(title="Description", least=20, fold=True, expendable=3),
     )
     rows = [
@@ -209,6 +226,7 @@ def role_blocks(org: str, roles: Sequence[Document]) -> list[Block]:
             str(role.get("kind") or ""),
             str(role.get("mapper") or ""),
             number(int(role.get("members") or 0)),
+            listed([str(each.get("name")) for each in role.get("permission_sets") or []]),
             str(role.get("description") or ""),
         )
         for role in roles

@@ -7,9 +7,17 @@ from collections.abc import Sequence
 from syncd.cli.application import Document
 from syncd.cli.blocks import Block, Column, Pairs, Piece, Span, Style, Table, blank, line
 from syncd.cli.render.changes import change_blocks
+from syncd.cli.render.organizing import rekey_blocks, switch_blocks
 from syncd.cli.words import count, moment, number, seconds, sentence, size
 
-MODES = {"full": "full sync", "changed": "changed-user sync", "user": "sync of one person"}
+MODES = {
+    "full": "full sync",
+    "changed": "changed-user sync",
+    "user": "sync of one person",
+    "undo": "undo",
+    "switch": "switch of the provider",
+    "rekey": "change of ids",
+}
 # Nothing of these was written: their counts are what would have come of them.
 NOT_APPLIED = {"planned", "blocked", "superseded", "expired"}
 STATUS_STYLES = {
@@ -31,6 +39,7 @@ PLAIN_PEOPLE = (
     ("unchanged", "unchanged"),
     ("quarantined", "in quarantine"),
     ("conflicts", "changed by somebody else meanwhile, to be planned anew"),
+    ("excluded", "excluded: deleted here for good"),
 )
 CONTAINERS = (
     ("deleted", "delete", "deleted"),
@@ -46,6 +55,9 @@ STAGES = ("directory", "map", "stage", "plan", "apply")
 
 def run_blocks(report: Document, *, limit: int | None = 20) -> list[Block]:
     """Return a report with its most dangerous ``limit`` changes; with all of them for None."""
+    for own, blocks_of in (("switch", switch_blocks), ("rekey", rekey_blocks)):
+        if report.get(own):
+            return blocks_of(report)
     status = str(report.get("status", ""))
     would = status in NOT_APPLIED
     blocks: list[Block] = [line(*headline(report))]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select
 
-from syncd.errors import LastOwner
+from syncd.errors import LastOwner, Refused
 from syncd.store import schema
-from syncd.store.editing.owners import has_owner
+from syncd.store.editing.owners import ownership
 from syncd.store.feed import new_ids, take_position
 from syncd.store.leases import clock
 
@@ -37,12 +37,18 @@ def change(
 
     The organization's row is locked first: changes by hand of one organization come one after the
     other, so a rule that was looked at still holds when it is written.
+
+    Raises:
+        Refused: The organization was deleted.
+
     """
+    database = database.of(organization_id)
     change_set_id, commit_id = new_ids(database, "change_sets", "commits")
     with database.write() as connection:
         # On SQLite the transaction holds the whole store already.
-        query = select(ORG.c.id).where(ORG.c.id == organization_id).with_for_update()
-        connection.execute(query)
+        query = select(ORG.c.deleted_at).where(ORG.c.id == organization_id).with_for_update()
+        if connection.scalar(query) is not None:
+            raise Refused(f"{organization_id} was deleted; nothing of it can be changed", "deleted")
         opened = Change(
             connection,
             organization_id=organization_id,
@@ -67,8 +73,12 @@ class Change:
         commit_id: int,
         actor: str,
         why: str | None,
+        opened: bool = False,
+        written: int = 0,
     ) -> None:
+        """Open a change; ``opened`` where the change set is there, with ``written`` objects."""
         self.connection = connection
+        self._opened, self._written = opened, written
         self.organization_id = organization_id
         self.change_set_id = change_set_id
         self.commit_id = commit_id
@@ -78,7 +88,7 @@ class Change:
         # By (person, kind): before and after; one row each, however often it was touched.
         self._people: dict[tuple[int, str], tuple[dict[str, Any], dict[str, Any]]] = {}
         self._objects: list[dict[str, Any]] = []
-        self._had_owner: bool | None = None
+        self._had_owner: int | None = None
 
     @property
     def empty(self) -> bool:
@@ -119,11 +129,29 @@ class Change:
         if before == after:
             return
         kind = "create" if before is None else "delete" if after is None else "update"
+        self._object(object_, object_id, name, kind, before=before, after=after)
+
+    def note_object(self, object_: str, object_id: int, name: str) -> None:
+        """Journal that something changed, once, and nothing of what: that is its owner's alone."""
+        same = (object_, object_id, "update")
+        if all((row["object"], row["object_id"], row["kind"]) != same for row in self._objects):
+            self._object(object_, object_id, name, "update", before=None, after=None)
+
+    def _object(
+        self,
+        object_: str,
+        object_id: int,
+        name: str,
+        kind: str,
+        *,
+        before: Mapping[str, Any] | None,
+        after: Mapping[str, Any] | None,
+    ) -> None:
         self._objects.append(
             {
                 "organization_id": self.organization_id,
                 "change_set_id": self.change_set_id,
-                "number": len(self._objects) + 1,
+                "number": self._written + len(self._objects) + 1,
                 "object": object_,
                 "object_id": object_id,
                 "name": name,
@@ -145,7 +173,7 @@ class Change:
         To be called before anything is written that could.
         """
         if self._had_owner is None:
-            self._had_owner = has_owner(self.connection, self.organization_id)
+            self._had_owner = ownership(self.connection, self.organization_id)
 
     def close(self) -> None:
         """Write the journal, and take the change's position in the feed.
@@ -156,21 +184,22 @@ class Change:
         """
         if self.empty:
             return
-        if self._had_owner and not has_owner(self.connection, self.organization_id):
+        if self._had_owner and ownership(self.connection, self.organization_id) < self._had_owner:
             raise LastOwner(
                 f"{self.organization_id} would be left without an owner; "
                 "make somebody else an owner first: `syncd owners add`"
             )
-        self.connection.execute(
-            insert(CS).values(
-                id=self.change_set_id,
-                organization_id=self.organization_id,
-                run_id=None,
-                actor=self.actor,
-                why=self.why,
-                at=self.now,
+        if not self._opened:
+            self.connection.execute(
+                insert(CS).values(
+                    id=self.change_set_id,
+                    organization_id=self.organization_id,
+                    run_id=None,
+                    actor=self.actor,
+                    why=self.why,
+                    at=self.now,
+                )
             )
-        )
         rows = [
             {
                 "organization_id": self.organization_id,

@@ -51,3 +51,19 @@ def has_owner(connection: Connection, organization_id: str) -> bool:
         .limit(1)
     )
     return connection.execute(query).first() is not None
+
+
+def ownership(connection: Connection, organization_id: str) -> int:
+    """Return 2 where an owner is left, 1 where only those who are shut out are, 0 without any."""
+    if has_owner(connection, organization_id):
+        return 2
+    anybody = (
+        select(U.c.id)
+        .where(
+            U.c.organization_id == organization_id,
+            U.c.id.in_(holders(OWNER_ROLE, organization_id)),
+            U.c.living,
+        )
+        .limit(1)
+    )
+    return 0 if connection.execute(anybody).first() is None else 1

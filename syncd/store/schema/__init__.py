@@ -72,8 +72,10 @@ from syncd.store.schema.plans import (
     plan_groups,
     plan_keys,
     plan_members,
+    plan_objects,
     plan_people,
     plan_refs,
+    plan_restrictions,
     plan_roles,
 )
 from syncd.store.schema.stage import (
@@ -132,8 +134,10 @@ __all__ = [
     "plan_groups",
     "plan_keys",
     "plan_members",
+    "plan_objects",
     "plan_people",
     "plan_refs",
+    "plan_restrictions",
     "plan_roles",
     "quarantine",
     "restrictions",

@@ -177,8 +177,10 @@ grants = Table(
     Column("source", Text, nullable=False),
     Column("organization_id", Text, nullable=False),
     Column("run_id", BigInteger),
+    # The person's, so that those who are here can be listed in order.
+    Column("username_key", Text().with_variant(Text(collation="C"), "postgresql")),
     PrimaryKeyConstraint("user_id", "role_id", "source"),
-    Index(None, "role_id"),
+    Index("ix_grants_in_order", "role_id", "username_key", "user_id", "organization_id"),
     sqlite_with_rowid=False,
 )
 
@@ -191,7 +193,9 @@ group_members = Table(
     Column("source", Text, nullable=False),
     Column("organization_id", Text, nullable=False),
     Column("run_id", BigInteger),
+    # The person's, so that those who are here can be listed in order.
+    Column("username_key", Text().with_variant(Text(collation="C"), "postgresql")),
     PrimaryKeyConstraint("user_id", "group_id", "source"),
-    Index(None, "group_id"),
+    Index("ix_group_members_in_order", "group_id", "username_key", "user_id", "organization_id"),
     sqlite_with_rowid=False,
 )

@@ -118,7 +118,7 @@ runs = Table(
     metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("organization_id", Text, nullable=False),
-    # full | changed | user
+    # full | changed | user | undo
     Column("mode", Text, nullable=False),
     # running | applying | planned | done | blocked | failed | interrupted | superseded | expired
     Column("status", Text, nullable=False),
@@ -132,6 +132,10 @@ runs = Table(
     Column("settles", Boolean, nullable=False, server_default=text("true")),
     Column("dry", Boolean, nullable=False, server_default=text("false")),
     Column("change_set_id", BigInteger),
+    # Of an undo: the change set that it takes back.
+    Column("undoes", BigInteger),
+    # Who approved the plan from where it is not applied; a worker does it soon.
+    Column("approval_asked_by", Text),
     Column("reasons", Text),
     Column("report", Text),
     # Of a plan that waits: how far the directory had been read for it, stored when it is approved;

@@ -32,6 +32,11 @@ organizations = Table(
     Column("paused_because", Text),
     # All of its people and books are gone; the row keeps syncs from beginning anew.
     Column("deleted_at", UtcTime),
+    # By what people of a former provider are taken over when the new one brings them: "username",
+    # "verified-email"; null is by hand alone.
+    Column("link_by", Text),
+    # The provider of a switch that is under way; one that stopped in its middle leaves it here.
+    Column("switching_to", Text),
 )
 
 users = Table(
@@ -43,7 +48,8 @@ users = Table(
     Column("version", Integer, nullable=False),
     Column("provider", Text, nullable=False),
     Column("username", Text, nullable=False),
-    Column("username_key", Text, nullable=False),
+    # By bytes, whatever the database's language: lists are in its order, and beginnings are ranges.
+    Column("username_key", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False),
     Column("email", Text),
     Column("email_key", Text),
     Column("email_verified", Boolean, nullable=False),
@@ -63,6 +69,18 @@ users = Table(
         sqlite_where=text("living = 1"),
         postgresql_where=text("living"),
     ),
+    # With what lists are filtered by, so that it answers alone.
+    Index("ix_users_in_order", "organization_id", "username_key", "id", "living", "provider"),
+    Index(
+        "ix_users_shut_in_order",
+        "organization_id",
+        "username_key",
+        "id",
+        sqlite_where=text("enabled = 0"),
+        postgresql_where=text("NOT enabled"),
+    ),
+    Index(None, "organization_id", "email_key"),
+    Index(None, "organization_id", "provider"),
 )
 
 identities = Table(
@@ -113,7 +131,7 @@ restrictions = Table(
     # Its time has not come yet, as far as ``users.enabled`` knows.
     Column("waiting", Boolean),
     PrimaryKeyConstraint("user_id", "source", "reason"),
-    Index(None, "organization_id", "reason"),
+    Index(None, "organization_id", "reason", "waiting"),
     # By which every run finds the few whose time has come or is over.
     Index(
         "ix_restrictions_waiting",

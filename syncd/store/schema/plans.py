@@ -58,6 +58,8 @@ plan_people = Table(
     Column("old_last_name", Text),
     Column("old_attributes", Text),
     Column("old_dn", Text),
+    # Of somebody who is known by another id from now on.
+    Column("old_external_id", Text),
     PrimaryKeyConstraint("run_id", "number"),
     Index("ix_plan_people_user", "run_id", "user_id"),
     sqlite_with_rowid=False,
@@ -140,5 +142,42 @@ plan_members = Table(
     # True makes a member, False takes one out.
     Column("granted", Boolean, nullable=False),
     PrimaryKeyConstraint("run_id", "user_id", "group_id", "mapper"),
+    sqlite_with_rowid=False,
+)
+
+# What an undo lifts and sets back of restrictions that no directory made.
+plan_restrictions = Table(
+    "plan_restrictions",
+    metadata,
+    Column("run_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    # True sets it, False lifts it.
+    Column("holds", Boolean, nullable=False),
+    PrimaryKeyConstraint("run_id", "user_id", "source", "reason"),
+    sqlite_with_rowid=False,
+)
+
+# What an undo brings back of things that are no people: each as it is now and as it shall be.
+plan_objects = Table(
+    "plan_objects",
+    metadata,
+    Column("run_id", BigInteger, nullable=False),
+    # The order of application.
+    Column("number", Integer, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("object_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    # create | update | delete
+    Column("action", Text, nullable=False),
+    # JSON, as in the journal.
+    Column("before", Text),
+    Column("after", Text),
+    # planned | done | left
+    Column("state", Text, nullable=False, server_default=text("'planned'")),
+    # Why it was left as it is.
+    Column("because", Text),
+    PrimaryKeyConstraint("run_id", "number"),
     sqlite_with_rowid=False,
 )

@@ -255,6 +255,7 @@ ROLES: list[Document] = [
         "mapper": "import roles",
         "members": 42,
         "description": None,
+        "permission_sets": [{"id": 100, "name": "Desk"}, {"id": 101, "name": "Books"}],
     },
     {
         "name": "User",
@@ -275,6 +276,7 @@ GROUPS: list[Document] = [
         "dn": "cn=compilers,ou=teams,dc=acme,dc=example",
         "external_id": "6f1c2b1e-0a57-103f-8e5b-1d2c3b4a5f70",
         "members": 1042,
+        "roles": [{"id": 102, "name": "Keeper", "sources": ["manual"]}],
         "description": "",
         "attributes": {},
     },

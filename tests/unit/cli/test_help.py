@@ -59,7 +59,9 @@ def test_the_table_of_commands_is_what_the_modules_offer() -> None:
     for family in families:
         module = importlib.import_module(f"syncd.cli.commands.{family}")
         group = typer.main.get_command(module.app)
-        offered.update(dict.fromkeys(group.commands, family))  # type: ignore[attr-defined]
+        # A family of one command is no group.
+        names = getattr(group, "commands", (group.name,))
+        offered.update(dict.fromkeys(names, family))
     assert offered == {path: entry.family for path, entry in catalog.COMMANDS.items()}
 
 
@@ -108,7 +110,7 @@ def test_no_words_show_the_help_as_an_error(call: Call) -> None:
     assert result.err.startswith("Usage: syncd")
 
 
-@pytest.mark.parametrize("name", ["undo", "token", "provider", "rekey", "idp"])
+@pytest.mark.parametrize("name", ["idp"])
 def test_commands_of_later_versions_are_not_offered(name: str, call: Call) -> None:
     """A command that does nothing yet is unknown, not a stub."""
     result = call(name)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from syncd.cli.render import configuration, explain, people, runs, status
+from syncd.cli.render import configuration, explain, model, people, runs, status
 from syncd.cli.render.changes import change_blocks, danger
 from syncd.cli.screen import Screen
 from syncd.cli.words import cells
+from syncd.permissions import SECTIONS
 from tests.unit.cli import recorded
 
 if TYPE_CHECKING:
@@ -250,11 +251,11 @@ def test_roles_and_groups_that_go_are_told_by_name() -> None:
 
 
 def test_groups_are_shown_with_their_place() -> None:
-    """The list has parents, mapper, DN and members; a person's groups their paths."""
+    """The list has parents, mapper, DN, roles and members; a person's groups their paths."""
     text = flat(people.group_blocks("acme", recorded.GROUPS))
     assert (
-        "Compilers /Research teams 1,042 cn=compilers,ou=teams,dc=acme,dc=example"
-        " Research - - 0 - 2 groups." in text
+        "Compilers /Research teams 1,042 Keeper cn=compilers,ou=teams,dc=acme,dc=example"
+        " Research - - 0 - - 2 groups." in text
     )
     text = flat(people.user_blocks("acme", recorded.USERS))
     assert "State Roles Groups" in text
@@ -262,6 +263,61 @@ def test_groups_are_shown_with_their_place() -> None:
     assert "Groups" not in flat(people.user_blocks("acme", recorded.USERS[1:]))
     text = flat(people.show_blocks(recorded.USERS[0]))
     assert "Groups /Research/Compilers by hand, mapper teams Research mapper teams" in text
+
+
+def test_roles_are_shown_with_their_permission_sets() -> None:
+    """The list has what each role is made of."""
+    text = flat(people.role_blocks("acme", recorded.ROLES))
+    assert "Engineers imported import roles 42 Desk, Books" in text
+
+
+def test_a_role_of_a_group_is_told_with_the_group() -> None:
+    """In a person's roles, in what explains one, and among what he may do, with the levels."""
+    role = {"name": "Keeper", "sources": ["group:/Research", "manual"]}
+    user = recorded.USERS[0] | {
+        "roles": [role],
+        "permissions": {"users": "edit", "roles": "none", "groups": "view"},
+    }
+    text = flat(people.show_blocks(user))
+    assert "Keeper of the group /Research, by hand" in text
+    assert text.endswith("Permissions users:edit, groups:view")
+    source = {
+        "mapper": "manual",
+        "group": "/Research",
+        "member_of": "/Research/Compilers",
+        "because": [{"mapper": "manual"}],
+    }
+    report = {
+        "username": "x",
+        "present": True,
+        "role": {"name": "Keeper", "held": True, "sources": [source]},
+    }
+    text = flat(explain.explain_blocks("acme", report, role="Keeper"))
+    assert "the person is in /Research/Compilers below it: given by hand" in text
+
+
+def test_permissions_are_shown_with_what_they_come_from() -> None:
+    """Each section names the roles that give it the level that counts, not the lower ones."""
+    report = {
+        "username": "x",
+        "enabled": False,
+        "permissions": dict.fromkeys(SECTIONS, "edit"),
+        "roles": [
+            {"name": "A", "sources": [{"source": "m", "group": None, "member_of": None}]},
+            {"name": "B", "sources": [{"source": "m", "group": "/g", "member_of": "/g/h"}]},
+        ],
+        "because": [
+            {"section": "users", "level": "edit", "role": "A", "permission_set": "one"},
+            {"section": "users", "level": "edit", "role": "A", "permission_set": "two"},
+            {"section": "users", "level": "view", "role": "B", "permission_set": "one"},
+        ],
+    }
+    text = flat(model.permission_blocks(report))
+    assert text.startswith("x, who may not sign in")
+    assert "users edit by A roles edit groups" in text
+    assert "A mapper m B of the group /g, by /g/h below it" in text
+    everybody = flat(model.everybody_blocks("acme", [report]))
+    assert "x no everything:edit 1 person." in everybody
 
 
 @pytest.mark.parametrize("reason", explain.ABSENCES)

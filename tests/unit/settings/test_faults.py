@@ -23,7 +23,7 @@ DAEMON = [
     (
         "xyzzy: 1",
         "syncd.yaml:1: xyzzy: there is no such key; allowed: store, organizations, http, metrics, "
-        "log, sync, sessions, retention, smtp",
+        "log, sync, sessions, tokens, retention, smtp",
     ),
     (
         'http: {port: "8480"}',

@@ -18,6 +18,8 @@ depends_on = None
 
 # What ids of these kinds begin with; those of permission sets below are the product's own.
 ALLOCATORS = {"permission_sets": 100, "commits": 1, "address_books": 1, "api_tokens": 1}
+# Tables whose people are listed in order, and of what.
+IN_ORDER = {"grants": "role_id", "group_members": "group_id"}
 
 
 def upgrade() -> None:
@@ -267,7 +269,88 @@ def upgrade() -> None:
         ["organization_id", "commit_id"],
         unique=False,
     )
+    op.create_table(
+        "plan_objects",
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("object", sa.Text(), nullable=False),
+        sa.Column("object_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("before", sa.Text(), nullable=True),
+        sa.Column("after", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), server_default=sa.text("'planned'"), nullable=False),
+        sa.Column("because", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("run_id", "number", name=op.f("pk_plan_objects")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "plan_restrictions",
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("holds", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "run_id", "user_id", "source", "reason", name=op.f("pk_plan_restrictions")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.add_column("runs", sa.Column("undoes", sa.BigInteger(), nullable=True))
+    op.add_column("runs", sa.Column("approval_asked_by", sa.Text(), nullable=True))
     op.add_column("organizations", sa.Column("deleted_at", UtcTime(timezone=True), nullable=True))
+    op.add_column("organizations", sa.Column("link_by", sa.Text(), nullable=True))
+    op.add_column("organizations", sa.Column("switching_to", sa.Text(), nullable=True))
+    op.add_column("plan_people", sa.Column("old_external_id", sa.Text(), nullable=True))
+    if op.get_context().dialect.name == "postgresql":
+        op.execute('ALTER TABLE users ALTER COLUMN username_key TYPE text COLLATE "C"')
+    for table, column in IN_ORDER.items():
+        key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+        op.add_column(table, sa.Column("username_key", key, nullable=True))
+        op.execute(
+            f"UPDATE {table} SET username_key ="  # noqa: S608 - constants
+            f" (SELECT username_key FROM users WHERE id = {table}.user_id)"
+        )
+        op.drop_index(f"ix_{table}_{column}", table_name=table)
+        op.create_index(
+            f"ix_{table}_in_order",
+            table,
+            [column, "username_key", "user_id", "organization_id"],
+            unique=False,
+        )
+    op.drop_index(op.f("ix_restrictions_organization_id_reason"), table_name="restrictions")
+    op.create_index(
+        op.f("ix_restrictions_organization_id_reason_waiting"),
+        "restrictions",
+        ["organization_id", "reason", "waiting"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_users_in_order",
+        "users",
+        ["organization_id", "username_key", "id", "living", "provider"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_users_shut_in_order",
+        "users",
+        ["organization_id", "username_key", "id"],
+        unique=False,
+        sqlite_where=sa.text("enabled = 0"),
+        postgresql_where=sa.text("NOT enabled"),
+    )
+    op.create_index(
+        op.f("ix_users_organization_id_email_key"),
+        "users",
+        ["organization_id", "email_key"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_users_organization_id_provider"),
+        "users",
+        ["organization_id", "provider"],
+        unique=False,
+    )
     _seed()
 
 
@@ -311,7 +394,31 @@ def downgrade() -> None:
     """Take it away again."""
     allocators = sa.table("allocators", sa.column("name"))
     op.execute(allocators.delete().where(allocators.c.name.in_(ALLOCATORS)))
+    for table, column in IN_ORDER.items():
+        op.drop_index(f"ix_{table}_in_order", table_name=table)
+        op.create_index(f"ix_{table}_{column}", table, [column], unique=False)
+        op.drop_column(table, "username_key")
+    op.drop_index(op.f("ix_restrictions_organization_id_reason_waiting"), table_name="restrictions")
+    op.create_index(
+        op.f("ix_restrictions_organization_id_reason"),
+        "restrictions",
+        ["organization_id", "reason"],
+        unique=False,
+    )
+    op.drop_index(op.f("ix_users_organization_id_provider"), table_name="users")
+    op.drop_index(op.f("ix_users_organization_id_email_key"), table_name="users")
+    op.drop_index("ix_users_shut_in_order", table_name="users")
+    op.drop_index("ix_users_in_order", table_name="users")
+    if op.get_context().dialect.name == "postgresql":
+        op.execute('ALTER TABLE users ALTER COLUMN username_key TYPE text COLLATE "default"')
+    op.drop_column("plan_people", "old_external_id")
+    op.drop_column("organizations", "switching_to")
+    op.drop_column("organizations", "link_by")
     op.drop_column("organizations", "deleted_at")
+    op.drop_column("runs", "approval_asked_by")
+    op.drop_column("runs", "undoes")
+    op.drop_table("plan_restrictions")
+    op.drop_table("plan_objects")
     op.drop_index(op.f("ix_journal_organization_id_commit_id"), table_name="journal")
     op.drop_column("journal", "commit_id")
     op.drop_index(

@@ -1,0 +1,1 @@
+"""Mails to people: their words, and the SMTP server that takes them."""

@@ -1,0 +1,37 @@
+"""What there is at the API: a module a resource, each with a router."""
+
+from __future__ import annotations
+
+from syncd.web.api.resources import (
+    address_books,
+    changes,
+    exclusions,
+    groups,
+    invitations,
+    journal,
+    me,
+    organizations,
+    permission_sets,
+    permissions,
+    roles,
+    runs,
+    tokens,
+    users,
+)
+
+ROUTERS = (
+    organizations.router,
+    me.router,
+    users.router,
+    invitations.router,
+    exclusions.router,
+    roles.router,
+    permission_sets.router,
+    groups.router,
+    permissions.router,
+    address_books.router,
+    runs.router,
+    journal.router,
+    changes.router,
+    tokens.router,
+)

@@ -1,0 +1,111 @@
+"""The journal: who changed what, when and why: sections organization and users.
+
+Of things that are no people only those are shown whose section the caller may view.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query
+from pydantic import AwareDatetime, Field
+
+from syncd.permissions import Level
+from syncd.web.api.calls import Answer, Caller, Route, needs
+from syncd.web.api.resources.changes import viewable
+from syncd.web.api.shapes import Page, PageQuery, Shown, Time
+
+router = APIRouter(prefix="/organizations/{org}/journal", tags=["journal"], route_class=Route)
+Viewer = Annotated[Caller, needs("organization", Level.VIEW, "users")]
+Object = Literal[
+    "person",
+    "role",
+    "group",
+    "permission_set",
+    "address_book",
+    "address_book_entry",
+    "token",
+    "exclusion",
+    "organization",
+]
+
+
+class ChangeSet(Shown):
+    """What was done at once: by whom, when and why."""
+
+    change_set: str
+    organization: str
+    at: Time
+    actor: str
+    why: str | None
+    run: str | None
+    mode: str | None = Field(description="Of the run.")
+    undoes: str | None = Field(description="The change set that this one takes back.")
+    undone_by: str | None
+    counts: dict[str, int] = Field(description="By kind of change, and by kind of thing.")
+
+
+class ObjectChange(Shown):
+    """A thing that was changed, whole before and after."""
+
+    object: str
+    id: int
+    name: str
+    kind: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class PersonChange(Shown):
+    """What was changed of a person."""
+
+    user_id: int
+    person: str | None
+    kind: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class WholeChangeSet(ChangeSet):
+    """A change set with what it changed, people a page at a time."""
+
+    objects: list[ObjectChange]
+    rows: list[PersonChange]
+    next: str | None = Field(description="Give it as `after` for more people; null at the end.")
+
+
+class JournalQuery(PageQuery):
+    """By what change sets are looked for."""
+
+    actor: str | None = Field(default=None, max_length=300)
+    person: str | None = Field(default=None, max_length=200, description="A username.")
+    object: Object | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    run: str | None = Field(default=None, max_length=30)
+
+
+class RowsQuery(PageQuery):
+    """Which part of the people."""
+
+    after: str | None = Field(default=None, max_length=18, description="`next` of before.")
+
+
+@router.get("", response_model=Page[ChangeSet])
+def list_change_sets(caller: Viewer, query: Annotated[JournalQuery, Query()]) -> Answer:
+    """List change sets, the newest first."""
+    found = caller.management.journal.page(
+        limit=query.limit, after=query.after, filters=query.filters()
+    )
+    return caller.paged(query, found)
+
+
+@router.get("/{change_set}", response_model=WholeChangeSet)
+def get_change_set(
+    caller: Viewer,
+    change_set: Annotated[str, Path(max_length=30, description="Such as c-000012.")],
+    query: Annotated[RowsQuery, Query()],
+) -> Answer:
+    """Return a change set with what it changed."""
+    found = caller.management.journal.one(change_set, limit=query.limit, after=query.after)
+    return {**found, "objects": viewable(caller, found["objects"])}
