@@ -2,10 +2,11 @@
 #   PYTHON=python3.13   another interpreter      VENV=.venv-3.13   another environment
 #   ARGS="-k rename"    arguments for pytest or the bench
 #   MOMENTS=50 SEED=7   how many moments a soak has, and which
-#   WORKERS=0           test in one process; default: one for each core
+#   WORKERS=0           test in one process; default: one for each core and one more, because
+#                       tests wait for servers
 
 VENV ?= .venv
-WORKERS ?= auto
+WORKERS ?= $(shell expr $$(nproc) + 1)
 export VENV PYTHON
 BIN := $(VENV)/bin
 MOMENTS ?= 200

@@ -157,7 +157,8 @@ def test_preconfigured_roles_are_reached_on_purpose_alone(
     assert world.roles_held()["u00000"] == {"Owner"}
     kinds = dict(rows(world, "select name, kind from roles where name = 'Owner'"))
     assert kinds == {"Owner": "preconfigured"}
-    # It is nobody's to drop.
+    # It is nobody's to drop, and nobody's to lose who has no successor.
+    world.grant_by_hand("u00001", "Owner")
     world.slapd.delete(f"cn={name},{ROLES}")
     world.sync()
     assert world.roles_held()["u00000"] == set()

@@ -21,6 +21,7 @@ def test_a_cloned_database_starts_with_its_templates_content(postgres: Postgres)
     """A database made from a template holds what the template holds and changes alone."""
     template = postgres.create()
     postgres.sql("create table people (name text)", template)
+    postgres.sql("grant select on people to public", template)
     postgres.sql("insert into people values ('Åse')", template)
     with postgres.database(template) as url, postgres.database(template) as other:
         clone = url.partition("?")[0].rpartition("/")[2]
