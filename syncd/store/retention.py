@@ -231,6 +231,8 @@ def _prune_stages(database: Database, organizations: Sequence[str], before: date
 
 def _prune_stage(database: Database, before: datetime) -> int:
     removed = 0
+    # A restored store comes without its stage.
+    database.ensure_stage()
     for table in schema.stage_metadata.sorted_tables:
         with database.read() as connection:
             staged = _runs_in(connection, table)
