@@ -13,6 +13,7 @@ from tests.acceptance.moments import Held, Stop, find
 from tests.acceptance.syncs import failed
 from tests.acceptance.trouble import as_json, check_invariants, lasting
 from tests.acceptance.world import ORGANIZATION
+from tests.servers.stopping import stop
 
 if TYPE_CHECKING:
     from tests.acceptance.syncs import Syncs
@@ -52,7 +53,7 @@ def test_a_sync_that_hangs_is_taken_over_and_writes_nothing_more(syncs: Syncs) -
     """A stopped process loses its lease; when it wakes up it finds that out before it writes."""
     world = syncs.world()
     with Held(world, *as_json(), at=syncs.second_batch) as held:
-        os.kill(held.process.pid, signal.SIGSTOP)
+        stop(held.process.pid)
         failed(world.syncd(*as_json()), HELD)
         world.sql("update leases set expires_at = now() - interval '1 second'")
         syncs.made_good(world)

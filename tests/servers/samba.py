@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Self
 import ldap3
 
 from tests.servers.authority import Authority, ToolError, program, run
+from tests.servers.stopping import stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -233,11 +234,8 @@ class SambaAD:
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Let the server's ports accept while nobody answers."""
-        os.kill(self.pid, signal.SIGSTOP)
-        try:
+        with stopped(self.pid):
             yield
-        finally:
-            os.kill(self.pid, signal.SIGCONT)
 
     def add(self, dn: str, **attributes: str | bytes | Sequence[str | bytes]) -> None:
         """Add an entry over LDAP."""

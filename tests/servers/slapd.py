@@ -8,7 +8,6 @@ can be met on a real server.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 import socket
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Self
 import ldap3
 
 from tests.servers.authority import Authority, ToolError, program, run
+from tests.servers.stopping import stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -216,11 +216,8 @@ class Slapd:
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Let the server's ports accept while nobody answers."""
-        os.kill(self.pid, signal.SIGSTOP)
-        try:
+        with stopped(self.pid):
             yield
-        finally:
-            os.kill(self.pid, signal.SIGCONT)
 
     @property
     def log(self) -> Path:
