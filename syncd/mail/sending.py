@@ -82,10 +82,9 @@ class Mail:
                 connection.send_message(message)
         except (OSError, smtplib.SMTPException, UnicodeError) as error:
             self._close()
-            gone = isinstance(error, OSError) and not isinstance(
-                error, smtplib.SMTPResponseException
-            )
-            gone = gone and not isinstance(error, smtplib.SMTPRecipientsRefused)
+            # The library's own errors are OSErrors, too, and all but one are answers.
+            answered = isinstance(error, smtplib.SMTPException | UnicodeError)
+            gone = isinstance(error, smtplib.SMTPServerDisconnected) or not answered
             kind = MailServerLost if gone else MailNotSent
             raise kind(f"{server.host} has not taken the mail: {_said(error)}") from error
         finally:

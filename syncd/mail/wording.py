@@ -78,8 +78,8 @@ def letter(*, sender: str, to: str, purpose: str, values: Mapping[str, str]) -> 
     words["expires_at"] = words["expires_at"].replace("T", " ").replace("Z", " UTC")
     message = EmailMessage()
     message["Subject"] = one_line(SUBJECTS[purpose].format_map(words))
-    message["From"] = Address(addr_spec=sender)
-    message["To"] = Address(addr_spec=to)
+    message["From"] = _address(sender)
+    message["To"] = _address(to)
     message["Date"] = formatdate(usegmt=True)
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
     # No vacation notice or ticket system shall answer it (RFC 3834).
@@ -94,3 +94,9 @@ def one_line(text: str) -> str:
     """Return a text without line breaks and control characters, cut."""
     shown = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in text)
     return " ".join(shown.split())[: LONGEST * 4]
+
+
+def _address(text: str) -> Address:
+    """Return an address in parts: read as a whole, one with letters of other scripts is refused."""
+    local, _, domain = text.rpartition("@")
+    return Address(username=local, domain=domain)
