@@ -17,7 +17,7 @@ from syncd.records import fold
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from syncd.people.model import BookRows, Members, Opening, Shape
+    from syncd.people.model import BookRows, Members, Opened, Opening, Shape
     from syncd.permissions import Principal
 
 ALLOCATOR = "address_books"
@@ -269,7 +269,7 @@ class AddressBooks:
             return False
         return principal.token_id is None or principal.may(OWN, level)
 
-    def _open(self, at: Any, book_id: int, level: Level) -> Shape:  # noqa: ANN401
+    def _open(self, at: Opened, book_id: int, level: Level) -> Shape:
         """Return a book that the principal may view or edit."""
         book = self._found(at, book_id)
         word = level.word
@@ -283,7 +283,7 @@ class AddressBooks:
             raise _not_allowed(word, "shared address books")
         return book
 
-    def _shared(self, change: Any, book_id: int, if_match: str | None) -> Shape:  # noqa: ANN401
+    def _shared(self, change: Opened, book_id: int, if_match: str | None) -> Shape:
         book = self._open(change, book_id, Level.EDIT)
         if book["personal"]:
             raise Refused(
@@ -294,24 +294,24 @@ class AddressBooks:
         self._opening.require_match(book, if_match)
         return book
 
-    def _require_free(self, change: Any, name: str, book_id: int | None) -> None:  # noqa: ANN401
+    def _require_free(self, change: Opened, name: str, book_id: int | None) -> None:
         if self._rows.named(change, name) not in {None, book_id}:
             raise Refused(
                 f"there is an address book {name} already; choose another name", "name_taken"
             )
 
-    def _require_person(self, change: Any, user_id: int) -> None:  # noqa: ANN401
+    def _require_person(self, change: Opened, user_id: int) -> None:
         if self._members.person(change, user_id) is None:
             org = self._opening.organization_id
             raise NotFound(f"there is no person {user_id} in {org}; `syncd users {org}` lists them")
 
-    def _found(self, at: Any, book_id: int) -> Shape:  # noqa: ANN401
+    def _found(self, at: Opened, book_id: int) -> Shape:
         shape = self._rows.shape(at, book_id)
         if shape is None:
             raise self._no_such(str(book_id))
         return shape
 
-    def _entry(self, at: Any, book_id: int, entry_id: int) -> Shape:  # noqa: ANN401
+    def _entry(self, at: Opened, book_id: int, entry_id: int) -> Shape:
         shape = self._rows.entry(at, entry_id)
         if shape is None or shape["address_book_id"] != book_id:
             raise NotFound(f"there is no entry {entry_id} in this address book; list its entries")

@@ -15,7 +15,7 @@ from syncd.people.wording import name_of, text_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from syncd.people.model import GroupRows, Members, Opening, RoleRows, Shape
+    from syncd.people.model import GroupRows, Members, Opened, Opening, RoleRows, Shape
     from syncd.permissions import Principal
 
 ALLOCATOR, MANUAL = "roles", "manual"
@@ -278,38 +278,38 @@ class Groups:
 
     # --- rules ------------------------------------------------------------------------------
 
-    def _require_conferrable(self, change: Any, role_ids: Collection[int], what: str) -> None:  # noqa: ANN401
+    def _require_conferrable(self, change: Opened, role_ids: Collection[int], what: str) -> None:
         for role_id in role_ids:
             self._role(change, role_id)
         levels = self._opening.role_levels(change, role_ids)
         require_conferrable(self._principal, levels, what)
 
-    def _require_no_owner(self, change: Any, group_id: int, what: str) -> None:  # noqa: ANN401
+    def _require_no_owner(self, change: Opened, group_id: int, what: str) -> None:
         require_no_owner(self._principal, self._rows.conferred(change, group_id), what)
         change.watch_owners()
 
-    def _role(self, change: Any, role_id: int) -> str:  # noqa: ANN401
+    def _role(self, change: Opened, role_id: int) -> str:
         shape = self._roles.shape(change, role_id)
         if shape is None:
             org = self._opening.organization_id
             raise NotFound(f"there is no role {role_id} in {org}; `syncd roles {org}` lists them")
         return str(shape["name"])
 
-    def _person(self, change: Any, user_id: int) -> str:  # noqa: ANN401
+    def _person(self, change: Opened, user_id: int) -> str:
         username = self._members.person(change, user_id)
         if username is None:
             org = self._opening.organization_id
             raise NotFound(f"there is no person {user_id} in {org}; `syncd users {org}` lists them")
         return username
 
-    def _editable(self, change: Any, group_id: int, if_match: str | None) -> Mapping[str, Any]:  # noqa: ANN401
+    def _editable(self, change: Opened, group_id: int, if_match: str | None) -> Mapping[str, Any]:
         self._opening.require_match(self._found(change, group_id), if_match)
         before = self._rows.snapshot(change, group_id)
         if before is None:
             raise self._no_such(str(group_id))
         return before
 
-    def _found(self, at: Any, group_id: int) -> Shape:  # noqa: ANN401
+    def _found(self, at: Opened, group_id: int) -> Shape:
         shape = self._rows.shape(at, group_id)
         if shape is None:
             raise self._no_such(str(group_id))

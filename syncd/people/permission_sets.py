@@ -12,7 +12,7 @@ from syncd.permissions import SECTIONS, Level
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from syncd.people.model import Opening, RoleRows, SetRows, Shape
+    from syncd.people.model import Opened, Opening, RoleRows, SetRows, Shape
     from syncd.permissions import Principal
 
 ALLOCATOR = "permission_sets"
@@ -159,7 +159,7 @@ class PermissionSets:
 
     # --- rules ------------------------------------------------------------------------------
 
-    def _assign(self, change: Any, set_id: int, role_id: int) -> None:  # noqa: ANN401
+    def _assign(self, change: Opened, set_id: int, role_id: int) -> None:
         shape = self._roles.shape(change, role_id)
         org = self._opening.organization_id
         if shape is None:
@@ -174,7 +174,7 @@ class PermissionSets:
         sets = sorted({*role["permission_sets"], set_id})
         self._roles.write(change, role_id, {**role, "permission_sets": sets})
 
-    def _editable(self, change: Any, set_id: int, if_match: str | None) -> Mapping[str, Any]:  # noqa: ANN401
+    def _editable(self, change: Opened, set_id: int, if_match: str | None) -> Mapping[str, Any]:
         shape = self._found(change, set_id)
         self._opening.require_match(shape, if_match)
         before = self._rows.snapshot(change, set_id)
@@ -186,13 +186,13 @@ class PermissionSets:
             )
         return before
 
-    def _require_free(self, change: Any, name: str, set_id: int | None) -> None:  # noqa: ANN401
+    def _require_free(self, change: Opened, name: str, set_id: int | None) -> None:
         if self._rows.named(change, name) not in {None, set_id}:
             raise Refused(
                 f"there is a permission set {name} already; choose another name", "name_taken"
             )
 
-    def _found(self, at: Any, set_id: int) -> Shape:  # noqa: ANN401
+    def _found(self, at: Opened, set_id: int) -> Shape:
         shape = self._rows.shape(at, set_id)
         if shape is None:
             raise self._no_such(str(set_id))

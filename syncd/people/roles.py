@@ -13,7 +13,7 @@ from syncd.records import fold
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from syncd.people.model import Opening, RoleRows, SetRows, Shape
+    from syncd.people.model import Opened, Opening, RoleRows, SetRows, Shape
     from syncd.permissions import Principal
 
 ALLOCATOR = "roles"
@@ -168,7 +168,7 @@ class Roles:
 
     # --- rules ------------------------------------------------------------------------------
 
-    def _editable(self, change: Any, role_id: int, if_match: str | None) -> Mapping[str, Any]:  # noqa: ANN401
+    def _editable(self, change: Opened, role_id: int, if_match: str | None) -> Mapping[str, Any]:
         shape = self._found(change, role_id)
         self._opening.require_match(shape, if_match)
         before = self._rows.snapshot(change, role_id)
@@ -179,12 +179,12 @@ class Roles:
             )
         return before
 
-    def _require_free(self, change: Any, name: str, role_id: int | None) -> None:  # noqa: ANN401
+    def _require_free(self, change: Opened, name: str, role_id: int | None) -> None:
         there = self._rows.named(change, name)
         if there not in {None, role_id}:
             raise Refused(f"there is a role {name} already; choose another name", "name_taken")
 
-    def _require_grantable(self, change: Any, set_ids: Collection[int], name: str) -> None:  # noqa: ANN401
+    def _require_grantable(self, change: Opened, set_ids: Collection[int], name: str) -> None:
         for set_id in set_ids:
             if self._sets.shape(change, set_id) is None:
                 raise NotFound(
@@ -194,7 +194,7 @@ class Roles:
         levels = self._opening.set_levels(change, set_ids)
         require_within(self._principal, added(levels.values()), f"the role {name}")
 
-    def _found(self, at: Any, role_id: int) -> Shape:  # noqa: ANN401
+    def _found(self, at: Opened, role_id: int) -> Shape:
         shape = self._rows.shape(at, role_id)
         if shape is None:
             raise self._no_such(str(role_id))

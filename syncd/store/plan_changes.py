@@ -13,7 +13,7 @@ from syncd.store import accounts, schema
 from syncd.store.holding import HELD_REMOVAL, REMOVAL
 from syncd.store.kinds import WRITES_ACCOUNT, Kind
 from syncd.store.plan_counts import NAMES
-from syncd.store.sides import SIDES
+from syncd.store.sides import MANUAL, SIDES
 from syncd.store.undone_changes import undone_changes
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 P = schema.plan_people
-# Whose grants are nobody's but the hand that gave them.
-MANUAL = "manual"
 
 # Most dangerous first, as plans and reports list them.
 DANGER = (

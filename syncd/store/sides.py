@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, Table
 
 ALLOCATOR = "roles"
+# The source of what was given by hand; every other one is a mapper.
+MANUAL = "manual"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from syncd.store import (
     targets,
     waiting,
 )
+from syncd.store.absences import Absences
 from syncd.store.applying import PeopleBatch
 from syncd.store.approving import Approving
 from syncd.store.changed import ChangedReads
@@ -57,7 +58,9 @@ _SILENT = {"done": ("user",), "blocked": ("user", "undo")}
 APPROVAL_SECONDS = 604_800
 
 
-class SyncStore(Collecting, ChangedReads, Approving, Settling, Undoing, waiting.WaitingReads):
+class SyncStore(
+    Collecting, Absences, ChangedReads, Approving, Settling, Undoing, waiting.WaitingReads
+):
     """One organization in the store, for one process at a time (see ``lease``)."""
 
     def __init__(

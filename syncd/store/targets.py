@@ -28,7 +28,7 @@ from syncd.store.hierarchy import (
 from syncd.store.losing import journal_lost
 from syncd.store.nesting import forget_strays, settle_ancestors
 from syncd.store.ownership import stored_mappers
-from syncd.store.sides import SIDES
+from syncd.store.sides import MANUAL, SIDES
 from syncd.store.snapshots import ObjectJournal
 from syncd.store.staging import allocate
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from syncd.store.sides import Side
 
 PR, PGR = schema.plan_roles, schema.plan_groups
-USERS, MANUAL = schema.users, "manual"
+USERS = schema.users
 ROLES, GROUPS, GP = schema.roles, schema.groups, schema.group_parents
 GR, RPS, ORG = schema.group_roles, schema.role_permission_sets, schema.organizations
 CT = schema.containers

@@ -12,11 +12,10 @@ from sqlalchemy import insert, select, union
 
 from syncd.records import fold
 from syncd.store import schema
-from syncd.store.account_journal import shut
 from syncd.store.change_sets import change_set_name, parsed
-from syncd.store.kinds import WRITES_ACCOUNT, Kind
+from syncd.store.kinds import Kind
 from syncd.store.plan_scope import MISSING
-from syncd.store.sides import SIDES
+from syncd.store.sides import MANUAL, SIDES
 from syncd.store.standing import (
     Standing,
     field_value,
@@ -30,8 +29,8 @@ from syncd.store.undo_values import (
     accounts_told,
     attributes_text,
     changed_since,
-    folded,
     holds_by,
+    kinds_of,
     planned_columns,
 )
 
@@ -342,14 +341,14 @@ class PeopleUndo:
         fields = {**now.fields, **reverse.fields}
         email, was = fields["email"], now.fields["email"]
         account = {**now.account, **reverse.account}
-        kinds = reverse.kinds | self._kinds(reverse, fields, account)
+        kinds = reverse.kinds | kinds_of(reverse, fields, account, self.now)
         self.of_source |= now.provider == "ldap" and bool(
             reverse.fields
             or reverse.account
             or reverse.kinds & (Kind.MISSING | Kind.RETURN | Kind.DELETE)
         )
         self.of_source |= any(
-            source != "manual" for given in reverse.held.values() for _, source in given
+            source != MANUAL for given in reverse.held.values() for _, source in given
         )
         return {
             "run_id": self.run_id,
@@ -377,38 +376,3 @@ class PeopleUndo:
             "old_attributes": now.stored_attributes,
             "old_dn": now.fields["dn"],
         }
-
-    def _kinds(
-        self, reverse: Reverse, fields: Mapping[str, Any], account: Mapping[str, Any]
-    ) -> Kind:
-        now, kinds = reverse.now, Kind(0)
-        if reverse.kinds & Kind.DELETE:
-            return kinds
-        before = now.fields
-        if fold(fields["username"]) != fold(before["username"]):
-            kinds |= Kind.RENAME
-        if folded(fields["email"]) != folded(before["email"]):
-            kinds |= Kind.EMAIL
-        plain = ("first_name", "last_name", "attributes", "email_verified")
-        if any(fields[each] != before[each] for each in plain) or (reverse.fields and not kinds):
-            kinds |= Kind.UPDATE
-        missing = (now.missing or bool(reverse.kinds & Kind.MISSING)) and not (
-            reverse.kinds & Kind.RETURN
-        )
-        if reverse.others:
-            kinds |= Kind.RESTRICT
-        if reverse.account or reverse.others:
-            others = {*now.others} | {each for each, held in reverse.others.items() if held}
-            others -= {each for each, held in reverse.others.items() if not held}
-            was = now.missing or bool(now.others) or shut(now.account, self.now)
-            then = missing or bool(others) or shut(account, self.now)
-            if was != then:
-                kinds |= Kind.DISABLE if then else Kind.ENABLE
-            locked, locks = now.account["locked_until"], account["locked_until"]
-            if (locked is None) != (locks is None):
-                kinds |= Kind.UNLOCK if locks is None else Kind.LOCK
-            if reverse.account:
-                kinds |= Kind.RESTRICT
-                if not kinds & WRITES_ACCOUNT:
-                    kinds |= Kind.ACCOUNT
-        return kinds or (Kind(0) if reverse.kinds else Kind.GRANTS)

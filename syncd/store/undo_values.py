@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from syncd.records import fold
-from syncd.store.account_journal import OPEN
+from syncd.store.account_journal import OPEN, shut
 from syncd.store.accounts import BEGINNING, DISABLED, LOCKED
 from syncd.store.change_sets import change_set_name
-from syncd.store.kinds import Kind
+from syncd.store.kinds import WRITES_ACCOUNT, Kind
 from syncd.store.standing import Pair, Reason, Standing, account_change
 
 if TYPE_CHECKING:
@@ -112,3 +112,40 @@ def attributes_text(reverse: Reverse) -> str:
         return reverse.attributes
     wanted = reverse.fields["attributes"]
     return json.dumps(wanted, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def kinds_of(
+    reverse: Reverse, fields: Mapping[str, Any], account: Mapping[str, Any], at: datetime
+) -> Kind:
+    """Return what a reverse does to somebody who has these fields and this account then."""
+    now, kinds = reverse.now, Kind(0)
+    if reverse.kinds & Kind.DELETE:
+        return kinds
+    before = now.fields
+    if fold(fields["username"]) != fold(before["username"]):
+        kinds |= Kind.RENAME
+    if folded(fields["email"]) != folded(before["email"]):
+        kinds |= Kind.EMAIL
+    plain = ("first_name", "last_name", "attributes", "email_verified")
+    if any(fields[each] != before[each] for each in plain) or (reverse.fields and not kinds):
+        kinds |= Kind.UPDATE
+    missing = (now.missing or bool(reverse.kinds & Kind.MISSING)) and not (
+        reverse.kinds & Kind.RETURN
+    )
+    if reverse.others:
+        kinds |= Kind.RESTRICT
+    if reverse.account or reverse.others:
+        others = {*now.others} | {each for each, held in reverse.others.items() if held}
+        others -= {each for each, held in reverse.others.items() if not held}
+        was = now.missing or bool(now.others) or shut(now.account, at)
+        then = missing or bool(others) or shut(account, at)
+        if was != then:
+            kinds |= Kind.DISABLE if then else Kind.ENABLE
+        locked, locks = now.account["locked_until"], account["locked_until"]
+        if (locked is None) != (locks is None):
+            kinds |= Kind.UNLOCK if locks is None else Kind.LOCK
+        if reverse.account:
+            kinds |= Kind.RESTRICT
+            if not kinds & WRITES_ACCOUNT:
+                kinds |= Kind.ACCOUNT
+    return kinds or (Kind(0) if reverse.kinds else Kind.GRANTS)

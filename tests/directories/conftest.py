@@ -79,19 +79,6 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the schema and nobody in it, to be copied."""
-    from syncd.store.database import Database  # noqa: PLC0415 - this fixture alone needs it
-    from syncd.store.migrate import upgrade  # noqa: PLC0415 - the same
-
-    path = tmp_path_factory.mktemp("empty") / "store.db"
-    database = Database(f"sqlite:///{path}")
-    upgrade(database)
-    database.close()
-    return path
-
-
-@pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The PEM of an authority to trust."""
     return Authority(tmp_path_factory.mktemp("authority")).pem
@@ -99,14 +86,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def make_company(
-    directory: Directory, commands: Commands, empty_store: Path, tmp_path: Path, certificate: str
+    directory: Directory,
+    commands: Commands,
+    sqlite_template: Path,
+    tmp_path: Path,
+    certificate: str,
 ) -> MakeCompany:
     """Make companies in the directory."""
 
     def make() -> Company:
         folder = tmp_path / f"company-{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
-        shutil.copy(empty_store, folder / "store.db")
+        shutil.copy(sqlite_template, folder / "store.db")
         url = f"sqlite:///{folder}/store.db"
         return Company(directory, folder, url, commands, certificate)
 

@@ -255,19 +255,6 @@ class Life:
             self.roles[new] = self.roles.pop(role)
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite store with the schema and nobody in it, to be copied."""
-    from syncd.store.database import Database  # noqa: PLC0415 - this fixture alone needs it
-    from syncd.store.migrate import upgrade  # noqa: PLC0415 - the same
-
-    path = tmp_path_factory.mktemp("empty") / "store.db"
-    database = Database(f"sqlite:///{path}")
-    upgrade(database)
-    database.close()
-    return path
-
-
 def _configured(
     folder: Path, slapd: Slapd, store_url: str, strategy: str, detection: str = "auto"
 ) -> App:
@@ -354,7 +341,7 @@ def _differences(
 @pytest.mark.parametrize("seed", soak.seeds(1))
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_any_history_ends_as_a_first_sync_would(
-    store_url: str, tmp_path: Path, empty_store: Path, strategy: str, seed: int
+    store_url: str, tmp_path: Path, sqlite_template: Path, strategy: str, seed: int
 ) -> None:
     """People and roles are those of a first sync into an empty store, after every healthy run."""
     units = "".join(
@@ -382,7 +369,7 @@ def test_any_history_ends_as_a_first_sync_would(
             assert done["users"]["quarantined"] == 0, (life.told, app.quarantine("acme"))
             if batch % 2:
                 fresh = tmp_path / f"fresh-{batch}.db"
-                shutil.copy(empty_store, fresh)
+                shutil.copy(sqlite_template, fresh)
                 first = _configured(
                     tmp_path / f"first-{batch}", slapd, f"sqlite:///{fresh}", strategy
                 )
@@ -410,7 +397,7 @@ def test_any_history_ends_as_a_first_sync_would(
 def test_changed_syncs_end_as_a_first_sync_would(
     store_url: str,
     tmp_path: Path,
-    empty_store: Path,
+    sqlite_template: Path,
     *,
     strategy: str,
     way: tuple[str, int],
@@ -443,7 +430,7 @@ def test_changed_syncs_end_as_a_first_sync_would(
             assert done["users"]["quarantined"] == 0, (life.told, app.quarantine("acme"))
             if batch % 2 or sessionlog:
                 fresh = tmp_path / f"fresh-{batch}.db"
-                shutil.copy(empty_store, fresh)
+                shutil.copy(sqlite_template, fresh)
                 first = _configured(
                     tmp_path / f"first-{batch}", slapd, f"sqlite:///{fresh}", strategy
                 )

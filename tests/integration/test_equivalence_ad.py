@@ -13,14 +13,12 @@ from syncd.app import App
 from tests import soak
 from tests.acceptance.domain import DomainWorld
 from tests.integration.ldap.domains import Place
-from tests.integration.test_equivalence import LIMITED, NO_LIMIT, _differences, _people, empty_store
+from tests.integration.test_equivalence import LIMITED, NO_LIMIT, _differences, _people
 from tests.servers.samba import SambaAD, group, user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-__all__ = ["empty_store"]
 
 BATCHES = 4
 EDITS = 7
@@ -327,7 +325,7 @@ def test_changed_syncs_of_a_domain_end_as_a_first_sync_would(
     samba: SambaAD,
     store_url: str,
     tmp_path: Path,
-    empty_store: Path,
+    sqlite_template: Path,
     *,
     strategy: str,
     kind: str,
@@ -348,7 +346,7 @@ def test_changed_syncs_of_a_domain_end_as_a_first_sync_would(
         assert done.get("promoted_reason") in PROMOTED, (life.told, done)
         assert done["users"]["quarantined"] == 0, (life.told, app.quarantine("acme"))
         fresh = tmp_path / f"fresh-{batch}.db"
-        shutil.copy(empty_store, fresh)
+        shutil.copy(sqlite_template, fresh)
         first = _configured(
             tmp_path / f"first-{batch}", place, f"sqlite:///{fresh}", strategy, kind
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, insert, select
 
 from syncd.store import schema
-from syncd.store.sides import GROUPS
+from syncd.store.sides import GROUPS, MANUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from syncd.store.sides import Side
 
 RUNS, U, GM = schema.runs, schema.users, schema.group_members
-MANUAL = "manual"
 # Of runs whose plan may still be applied.
 UNDER_WAY = ("running", "applying", "planned", "blocked")
 

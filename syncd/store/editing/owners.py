@@ -40,30 +40,20 @@ def holders(role_id: int, organization_id: str) -> Select[tuple[int]]:
 def has_owner(connection: Connection, organization_id: str) -> bool:
     """Return whether anybody is left who may do everything."""
     shut = exists().where(X.c.user_id == U.c.id, X.c.reason != LOCKED, holds(clock(connection)))
-    query = (
-        select(U.c.id)
-        .where(
-            U.c.organization_id == organization_id,
-            U.c.id.in_(holders(OWNER_ROLE, organization_id)),
-            U.c.living,
-            ~shut,
-        )
-        .limit(1)
-    )
-    return connection.execute(query).first() is not None
+    return connection.execute(_living(organization_id).where(~shut).limit(1)).first() is not None
 
 
 def ownership(connection: Connection, organization_id: str) -> int:
     """Return 2 where an owner is left, 1 where only those who are shut out are, 0 without any."""
     if has_owner(connection, organization_id):
         return 2
-    anybody = (
-        select(U.c.id)
-        .where(
-            U.c.organization_id == organization_id,
-            U.c.id.in_(holders(OWNER_ROLE, organization_id)),
-            U.c.living,
-        )
-        .limit(1)
-    )
+    anybody = _living(organization_id).limit(1)
     return 0 if connection.execute(anybody).first() is None else 1
+
+
+def _living(organization_id: str) -> Select[tuple[int]]:
+    return select(U.c.id).where(
+        U.c.organization_id == organization_id,
+        U.c.id.in_(holders(OWNER_ROLE, organization_id)),
+        U.c.living,
+    )
