@@ -47,6 +47,8 @@ BY_KEY = "".join(
         ("plan_cache_mode", "force_custom_plan"),
     )
 )
+# What lists of ids lead to is found in one way, whichever ids they are.
+PLAN_ONCE = "SET LOCAL plan_cache_mode = force_generic_plan"
 BUSY_TIMEOUT_SECONDS = 30
 SQLITE_NEEDED = (3, 35)
 # Tells SQLite's stage of one program from that of another, which may lack a column.
@@ -377,6 +379,16 @@ def _is_connection_loss(error: BaseException) -> bool:
 
     silent = psycopg.errors.IdleInTransactionSessionTimeout
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | silent)
+
+
+def plan_once(connection: Connection) -> None:
+    """Let a statement of this transaction be planned once and not for each list of ids anew.
+
+    Planning is dearer than looking a hundred ids up. Statements that the values decide about, such
+    as a walk through whatever role, had better be executed before.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(PLAN_ONCE)
 
 
 def driver(connection: Connection) -> Any:  # noqa: ANN401 - the DBAPI's own connection

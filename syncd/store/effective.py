@@ -119,10 +119,20 @@ def roles_held(connection: Connection, user_ids: Collection[int]) -> Iterator[He
 
 def roles_by_groups(connection: Connection, user_ids: Collection[int]) -> list[HeldRole]:
     """Return each way by which these people hold roles of groups."""
-    query = _by_groups(user_ids).order_by(
-        GM.c.user_id, GR.c.role_id, GR.c.group_id, GM.c.group_id, GR.c.source
+    rows = connection.execute(_by_groups_given(), {PEOPLE: sorted(set(user_ids))})
+    return list(dict.fromkeys(HeldRole._make(row) for row in rows))
+
+
+@cache
+def _by_groups_given() -> Select[Any]:
+    """Return the same for every page of people."""
+    return (
+        select(GM.c.user_id, GR.c.role_id, GR.c.source, GR.c.group_id, GM.c.group_id)
+        .join(GA, GA.c.group_id == GM.c.group_id)
+        .join(GR, GR.c.group_id == GA.c.ancestor_id)
+        .where(among_given(GM.c.user_id, PEOPLE))
+        .order_by(GM.c.user_id, GR.c.role_id, GR.c.group_id, GM.c.group_id, GR.c.source)
     )
-    return list(dict.fromkeys(HeldRole._make(row) for row in connection.execute(query)))
 
 
 def levels(connection: Connection, user_ids: Collection[int]) -> dict[int, dict[str, Level]]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from syncd.naming import joined_path
 from syncd.store import schema
-from syncd.store.among import among
+from syncd.store.among import among_given
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
+IDS = "ids"
 GROUPS, GP, GA = schema.groups, schema.group_parents, schema.group_ancestors
 
 
@@ -27,18 +29,29 @@ def group_paths(connection: Connection, group_ids: Iterable[int]) -> dict[int, s
     wanted = set(group_ids)
     if not wanted:
         return {}
-    ancestors = select(GA.c.ancestor_id).where(among(GA.c.group_id, wanted))
-    concerned = wanted | set(connection.scalars(ancestors).all())
-    named = select(GROUPS.c.id, GROUPS.c.name).where(among(GROUPS.c.id, concerned))
-    names = {row.id: row.name for row in connection.execute(named).all()}
+    names: dict[int, str] = {}
     above: dict[int, set[int]] = defaultdict(set)
-    parents = select(GP.c.group_id, GP.c.parent_id).where(among(GP.c.group_id, concerned))
-    for group_id, parent_id in connection.execute(parents).all():
-        above[group_id].add(parent_id)
+    ancestors, named = _statements()
+    concerned = wanted | set(connection.scalars(ancestors, {IDS: sorted(wanted)}).all())
+    for group_id, name, parent_id in connection.execute(named, {IDS: sorted(concerned)}).all():
+        names[group_id] = name
+        if parent_id is not None:
+            above[group_id].add(parent_id)
     known: dict[int, tuple[str, ...]] = {}
     return {
         group: joined_path(_path(group, names, above, known)) for group in wanted & names.keys()
     }
+
+
+@cache
+def _statements() -> tuple[Select[Any], Select[Any]]:
+    """Return what finds ancestors, and names with parents; asked too often to be made anew."""
+    return (
+        select(GA.c.ancestor_id).where(among_given(GA.c.group_id, IDS)),
+        select(GROUPS.c.id, GROUPS.c.name, GP.c.parent_id)
+        .outerjoin(GP, GP.c.group_id == GROUPS.c.id)
+        .where(among_given(GROUPS.c.id, IDS)),
+    )
 
 
 def _path(

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.acceptance.preloaded import MODULES, ROOT, Commands, _command, leave
+from tests.acceptance.preloaded import ROOT, Commands, command, serve
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -178,22 +178,8 @@ def _phase() -> str:
 def _run(request: dict[str, Any]) -> int:
     if VARIABLE in request["environment"]:
         _Watch(Stop(**json.loads(request["environment"][VARIABLE]))).install()
-    return _command(request)
-
-
-def _serve() -> int:
-    for module in MODULES:
-        __import__(module)
-    for line in sys.stdin:
-        request = json.loads(line)
-        child = os.fork()
-        if not child:
-            leave(_run(request))
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
-    return 0
+    return command(request)
 
 
 if __name__ == "__main__":
-    sys.exit(_run(json.loads(sys.argv[1])) if sys.argv[1:] else _serve())
+    sys.exit(_run(json.loads(sys.argv[1])) if sys.argv[1:] else serve(_run))

@@ -13,13 +13,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from tests.acceptance.world import Answer, World
 from tests.servers.slapd import OPEN_ACCESS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
 # What a sync imports on its way; whatever is left out is only slower.
@@ -31,6 +34,7 @@ MODULES = (
     "sqlalchemy.dialects.sqlite.pysqlite",
     "syncd.app",
     "syncd.cli.commands.configuring",
+    "syncd.cli.commands.identifying",
     "syncd.cli.commands.journaling",
     "syncd.cli.commands.looking",
     "syncd.cli.commands.syncing",
@@ -40,7 +44,9 @@ MODULES = (
     "syncd.explain",
     "syncd.ldap.source",
     "syncd.logging",
+    "syncd.providers",
     "syncd.settings",
+    "syncd.store.arriving",
     "syncd.store.effective_reads",
     "syncd.store.migrate",
     "syncd.store.people",
@@ -75,17 +81,21 @@ class Commands:
         if process is not None:
             process.communicate()
 
-    def run(self, words: list[str], folder: Path, environment: dict[str, str]) -> Answer:
-        """Run ``syncd`` with these words to its end."""
+    def run(
+        self, words: list[str], folder: Path, environment: dict[str, str], stdin: str = ""
+    ) -> Answer:
+        """Run ``syncd`` with these words, and this text on its standard input, to its end."""
         process = self._process
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
-        out, err = self._folder / "out", self._folder / "err"
+        read, out, err = (self._folder / name for name in ("in", "out", "err"))
+        read.write_text(stdin)
         request = {
             "words": words,
             "folder": str(folder),
             "environment": environment,
+            "in": str(read),
             "out": str(out),
             "err": str(err),
         }
@@ -161,15 +171,21 @@ class MakeQuickWorld(Protocol):
         """Start a directory and configure syncd for it and the test's store."""
 
 
-def _serve() -> int:
+def serve(run: Callable[[dict[str, Any]], int]) -> int:
     """Fork a process for each request on standard input and answer with its exit code."""
+    from tests import compiled  # noqa: PLC0415 - the plugin itself needs none of it
+    from tests.acceptance.warming import warm  # noqa: PLC0415 - the same
+
     for module in MODULES:
         __import__(module)
+    compiled.share()
+    ready: set[str] = set()
     for line in sys.stdin:
         request = json.loads(line)
+        warm(request["words"], request["folder"], ready)
         child = os.fork()
         if not child:
-            leave(_command(request))
+            leave(run(request))
         _, status = os.waitpid(child, 0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
@@ -185,11 +201,12 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _command(request: dict[str, Any]) -> int:
+def command(request: dict[str, Any]) -> int:
+    """Run what a request asks for in this process; return its exit code."""
     from syncd.cli.main import run  # noqa: PLC0415 - the plugin itself needs none of it
 
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    for number, name in ((0, os.devnull), (1, request["out"]), (2, request["err"])):
+    for number, name in enumerate((request["in"], request["out"], request["err"])):
         opened = os.open(name, flags if number else os.O_RDONLY, 0o600)
         os.dup2(opened, number)
         os.close(opened)
@@ -199,4 +216,4 @@ def _command(request: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_serve())
+    sys.exit(serve(command))

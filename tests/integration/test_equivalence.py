@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-BATCHES = 6
+# In a soak they live longer.
+BATCHES = 6 if soak.MOMENTS else 4
 EDITS = 5
 ELSEWHERE = f"ou=policies,{SUFFIX}"
 UNITS = (PEOPLE, f"ou=east,{PEOPLE}", f"ou=west,{PEOPLE}")

@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import psycopg
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -90,6 +92,7 @@ class Postgres:
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
         self._server: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
+        self._administration: psycopg.Connection[Any] | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -123,6 +126,7 @@ class Postgres:
 
     def stop(self) -> None:
         """Stop the server, whatever it is doing, and remove the cluster."""
+        self._forget_administration()
         if self._server is not None:
             # SIGQUIT: at once, without the check point that nobody will read.
             self._server.send_signal(signal.SIGQUIT)
@@ -136,6 +140,7 @@ class Postgres:
 
     def pause(self) -> None:
         """Stop the server the hard way but keep the cluster: the store is gone for its users."""
+        self._forget_administration()
         if self._server is not None:
             self._server.send_signal(signal.SIGQUIT)
             self._server.wait(STOP_SECONDS)
@@ -165,12 +170,12 @@ class Postgres:
         name = f"syncd_{next(self._numbers)}"
         # FILE_COPY is the fast way for a small template on a cluster that does not fsync.
         clause = f" template {template} strategy file_copy" if template else ""
-        self.sql(f"create database {name} owner {OWNER}{clause}")
+        self._administer(f"create database {name} owner {OWNER}{clause}")
         return name
 
     def drop(self, database: str) -> None:
         """Drop a database and whoever is still connected to it."""
-        self.sql(f"drop database if exists {database} with (force)")
+        self._administer(f"drop database if exists {database} with (force)")
 
     @contextlib.contextmanager
     def database(self, template: str | None = None) -> Iterator[str]:
@@ -180,6 +185,24 @@ class Postgres:
             yield self.url(name)
         finally:
             self.drop(name)
+
+    def _administer(self, statement: str) -> None:
+        """Run a statement over a connection that is kept: tests make databases by the thousand."""
+        if self._administration is None or self._administration.closed:
+            self._administration = psycopg.connect(
+                host=str(self.folder), user=SUPERUSER, dbname="postgres", autocommit=True
+            )
+        try:
+            self._administration.execute(statement.encode())
+        except psycopg.OperationalError:
+            # The server was stopped since.
+            self._forget_administration()
+            self.sql(statement)
+
+    def _forget_administration(self) -> None:
+        connection, self._administration = self._administration, None
+        if connection is not None:
+            connection.close()
 
     def _initialize(self) -> None:
         if self._identity:

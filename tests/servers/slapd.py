@@ -176,7 +176,7 @@ class Slapd:
         self.remove()
 
     def start(self) -> None:
-        """Start the server and wait until its port accepts; the content is what it was."""
+        """Start the server and wait until its ports accept; the content is what it was."""
         urls = f"{self.url} {self.tls_url}" if self._tls else self.url
         # Any -d keeps slapd in the foreground; "stats" logs every operation.
         words = [program("slapd"), "-f", str(self._configuration), "-h", urls, "-d", "stats"]
@@ -189,10 +189,12 @@ class Slapd:
             if self._server.poll() is not None:
                 raise SlapdError(self.log.read_text()[-2000:])
             with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                # It opens one after the other.
+                for port in (self.port, self.tls_port) if self._tls else (self.port,):
+                    socket.create_connection(("127.0.0.1", port), 1).close()
                 return
             time.sleep(0.005)
-        message = "slapd did not open its port"
+        message = "slapd did not open its ports"
         raise SlapdError(message)
 
     def stop(self) -> None:

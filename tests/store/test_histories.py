@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from syncd.records import Member, fold, key_of
+from tests import soak
 from tests.store.organization import (
     Organization,
     container,
@@ -253,7 +254,7 @@ def sync(acme: Organization, was: Directory, now: Directory, batch_size: int) ->
     )
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", soak.seeds(0, 1))
 def test_people_and_roles_are_what_the_directory_says(acme: Organization, seed: int) -> None:
     """After each of many runs everybody has exactly the roles that the directory gives, no more."""
     chance = random.Random(seed)  # noqa: S311 - repeatable histories
