@@ -12,7 +12,8 @@ BIN := $(VENV)/bin
 MOMENTS ?= 200
 SEED := $(or $(SEED),$(shell date +%s))
 SOAKED := $(addprefix tests/acceptance/test_,kills.py changed_kills.py daemon_kills.py) \
-  tests/integration/test_equivalence.py
+  tests/integration/test_equivalence.py \
+  $(addprefix tests/unit/oidc/test_differential,.py _keys.py)
 
 .PHONY: help demo test cover soak check format bench lock setup clean
 

@@ -1,6 +1,7 @@
 """The bench's command line: ``make bench ARGS="--users 100000 --runs 3"``.
 
-``make bench ARGS="manage --users 1000000"`` measures the management store instead of syncs.
+``make bench ARGS="manage --users 1000000"`` measures the management store instead of syncs,
+``ARGS=tokens`` what it costs to take somebody's token.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import manage, memberships, report, suite
+from bench import manage, memberships, report, suite, tokens
 from bench.crowd import Crowd
 from bench.measure import CommandFailed
 from bench.workload import Size
@@ -67,4 +68,6 @@ def main() -> int:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["manage"]:
         sys.exit(manage.main(sys.argv[2:]))
+    if sys.argv[1:2] == ["tokens"]:
+        sys.exit(tokens.main(sys.argv[2:]))
     sys.exit(main())

@@ -244,7 +244,7 @@ def write(folder: Path, several: list[Measured], store: str) -> list[Path]:
 
 
 @contextmanager
-def _stores(kind: str) -> Iterator[Callable[[int], str]]:
+def stores(kind: str) -> Iterator[Callable[[int], str]]:
     """Yield what makes an empty store for a size."""
     if kind == "sqlite":
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -269,7 +269,7 @@ def main(words: list[str]) -> int:
     while not options.only and sizes[-1] > 10_000 and len(sizes) < 3:
         sizes.append(sizes[-1] // 10)
     several = []
-    with _stores(options.store) as empty:
+    with stores(options.store) as empty:
         for users in sorted(sizes):
             found = measure(
                 empty(users), users, options.runs, options.seconds, api=not options.no_api

@@ -1,11 +1,11 @@
-"""``syncd check``: what loading could not find wrong, and a look at the directories themselves."""
+"""``syncd check``: what loading could not find wrong, and a look at directories and providers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from syncd.compose import directory_parts
-from syncd.errors import DirectoryError, SyncdError, UsageError
+from syncd.errors import DirectoryError, ProviderUnavailable, SyncdError, UsageError
 from syncd.explain import mapped
 from syncd.ldap.ber import decode_entry
 from syncd.ldap.probe import probe
@@ -44,9 +44,16 @@ def _check_one(
             if connect:
                 found, advice = _probe(parts, clock)
                 found["changes"] = _changes(parts, faults)
+        elif organization.provider == "idp":
+            # What an organization with a directory does not need.
+            from syncd.providers import compose_provider, look_at
+
+            provider = compose_provider(organization)
+            if connect:
+                found, advice = look_at(provider)
     except SyncdError as error:
         faults += str(error).splitlines()
-        if connect and isinstance(error, DirectoryError):
+        if connect and isinstance(error, DirectoryError | ProviderUnavailable):
             found = {"error": {"code": error.code, "message": str(error)}}
     return {
         "id": organization.id,

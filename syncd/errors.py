@@ -217,7 +217,7 @@ class Refused(SyncdError):
     Reasons: not_allowed (the one who asks may not), exceeds_own (more than he holds himself),
     owner_only, last_owner, source_rules (a directory or identity provider says so), preconfigured,
     name_taken, in_use, would_cycle, invalid, stale (changed since it was read), expired, excluded,
-    deleted, not_configured.
+    deleted, not_configured, insufficient_scope.
     """
 
     code = "refused"
@@ -226,6 +226,16 @@ class Refused(SyncdError):
     def __init__(self, message: str, reason: str = "invalid") -> None:
         self.reason = reason
         super().__init__(message)
+
+
+class InsufficientScope(Refused):
+    """An access token is what it says, and was not made for this; ``scope`` is what it lacks."""
+
+    code = "insufficient_scope"
+
+    def __init__(self, message: str, scope: str) -> None:
+        self.scope = scope
+        super().__init__(message, "insufficient_scope")
 
 
 class LastOwner(Refused):
@@ -261,3 +271,27 @@ class Interrupted(SyncdError):
 
     code = "interrupted"
     exit_code = 130
+
+
+class ProviderUnavailable(SyncdError):
+    """The identity provider cannot be reached, or what it answers cannot be used."""
+
+    code = "provider_unavailable"
+    exit_code = 4
+    retryable = True
+
+
+class SignInRefused(SyncdError):
+    """Somebody whom the provider knows is not let in or not taken over; ``reason`` says why.
+
+    Reasons: username_taken, excluded, deleted, disabled, essential_claim, missing_username,
+    bad_username, missing_mandatory, not_text, too_long, slow_pattern, groups_overage,
+    unknown_role, role_name_reserved, not_configured, pending, paused.
+    """
+
+    code = "sign_in_refused"
+    exit_code = 5
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)

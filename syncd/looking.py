@@ -237,10 +237,16 @@ class Looking:
 
         Of ``role`` and ``group`` also why the person lacks it.
         """
-        from syncd.explain import Explainer
+        from syncd.explain import Claimed, Explainer, SignedIn
 
         organization = self._organization(org)
         people = self._people(org)
+        if organization.provider == "idp":
+            from syncd.compose_idp import claim_mapping
+
+            mapping = claim_mapping(organization)
+            claimed = Claimed(mapping.fields, mapping.givers)
+            return SignedIn(people, claimed).explain(username, role=role, group=group)
         if organization.provider != "ldap":
             return Explainer(people, None, None).explain(username, role=role, group=group)
         parts = self._parts(organization)

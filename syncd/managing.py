@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from syncd.errors import NotAuthenticated
-from syncd.looking import Looking, pending_change
+from syncd.looking import pending_change
+from syncd.trying import Trying
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from syncd.undoing import Undo
 
 
-class Managing(Looking):
+class Managing(Trying):
     """Opens the areas of an organization that can be changed by hand."""
 
     def manage(self, org: str, principal: Principal) -> Management:
@@ -56,16 +57,23 @@ class Managing(Looking):
         """
         return Management(self, self._organization(org), principal)
 
-    def authenticate(self, token: str) -> tuple[str, Principal]:
-        """Return the organization that an API token belongs to, and on whose behalf it speaks.
+    def authenticate(self, token: str, org: str | None = None) -> tuple[str, Principal]:
+        """Return the organization that a token opens the API of, and on whose behalf it speaks.
+
+        It is one of syncd's own, or an access token of an identity provider; ``org``, which is
+        asked for, decides where several organizations have one provider.
 
         Raises:
             NotAuthenticated: It does not let anybody in.
+            InsufficientScope: The provider's token was not made for this API.
+            ProviderUnavailable: The provider's keys cannot be had.
 
         """
         from syncd.access import tokens
         from syncd.store.tokens import shown
 
+        if tokens.is_foreign(token):
+            return self.authenticate_bearer(token, org)
         read = tokens.read(token)
         if read is None:
             raise NotAuthenticated(tokens.REFUSED)
@@ -196,16 +204,8 @@ class Management:
     @cached_property
     def database(self) -> Database:
         """The store as this organization sees it, opened and of this program's schema."""
-        database = self.app.database().of(self.id)
-        if self.id not in self.app.founded:
-            from syncd.store.people import People
-
-            # Without syncs nobody else writes it down.
-            settings = self.organization_settings
-            name, provider = settings.organization.name, settings.provider
-            People(database, self.id).create_organization(name, provider)
-            self.app.founded.add(self.id)
-        return database
+        self.app.found(self.id)
+        return self.app.database().of(self.id)
 
     @cached_property
     def _accounts(self) -> Accounts:
@@ -303,7 +303,11 @@ class Management:
         """What this principal was answered to requests that may be sent again."""
         from syncd.store.idempotency import IdempotencyKeys
 
-        return IdempotencyKeys(self.database, self.id, self.principal.name)
+        who = self.principal
+        # A username may be somebody else's tomorrow.
+        by_id = who.token_id is None and who.user_id is not None
+        name = f"user {who.user_id}" if by_id else who.name
+        return IdempotencyKeys(self.database, self.id, name)
 
     @cached_property
     def pages(self) -> Pages:

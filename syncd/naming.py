@@ -19,10 +19,10 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from syncd.records import fold
+from syncd.records import fold, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 PRECONFIGURED_ROLES = (
     "Owner",
@@ -143,6 +143,11 @@ def group_names(group: str) -> tuple[str, ...]:
 def joined_path(names: tuple[str, ...]) -> str:
     r"""Return the path of a group from its names, outermost first."""
     return "".join("/" + name.replace("\\", "\\\\").replace("/", "\\/") for name in names) or "/"
+
+
+def path_key(names: Sequence[str]) -> bytes:
+    """Return the key of the group that stands for a path, whichever mapper made it."""
+    return key_of(f"groups path\0{joined_path(tuple(names))}")
 
 
 def _compiled(match: str) -> re.Pattern[str]:

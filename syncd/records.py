@@ -12,7 +12,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -176,6 +176,60 @@ class ContainerRecord(NamedTuple):
     attributes: str = "{}"
     # The containers that this one says it is in (its own memberOf), by their keys.
     parents: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a provider says of one person, in a token that was verified.
+
+    Made where tokens are verified, and where an operator tries his mappers on a file of his own;
+    a test holds that. Whatever takes these need not ask whether they are true.
+    """
+
+    issuer: str
+    subject: str
+    # The token's members, JSON as Python reads it: names without those of the token's own envelope
+    # taken out, nested objects and lists as they are.
+    values: Mapping[str, Any]
+
+
+class Granted(NamedTuple):
+    """A role or group that a mapper gives to one person."""
+
+    mapper: str
+    kind: Literal["role", "group"]
+    # A role's name, or a group's name or path that starts with a slash.
+    name: str
+    # Made when it is not there; else somebody without it is told and goes without.
+    create: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A person as the mappers made him from verified claims: what is said, and what is not."""
+
+    # The issuer, and the subject there: who it is, whatever he is called.
+    source: str
+    external_id: str
+    # Made for somebody who is not known yet; import mappers speak then only.
+    newcomer: bool
+    # None, never of a newcomer: nothing is said of the name this time, and it stays.
+    username: str | None
+    # Of email, email_verified, first_name, last_name those of which something is said; None
+    # empties one. Others stay as they are.
+    fields: Mapping[str, str | bool | None]
+    # Attributes of which something is said; no values take one away. Others stay.
+    attributes: Mapping[str, tuple[str, ...]]
+    granted: tuple[Granted, ...]
+    # Mappers that say all of what they give: what they gave before and do not now is taken back.
+    # Of others (import after the first time, a claim that is missing or cut) it stays.
+    speaking: frozenset[str]
+    # All mappers that are configured; what one that is not gave is taken back.
+    mappers: frozenset[str]
+    # Former name to present name of a mapper: what the former gave is the present one's.
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    # Mappers that may reach preconfigured roles.
+    privileged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from syncd.access.bearers import REASONS
 from syncd.ldap.validity import first_end
 from syncd.metrics import Configured
+from syncd.oidc.failure import Cause
+from syncd.oidc.outcome import Reason
 
 if TYPE_CHECKING:
     from syncd.settings import OrganizationSettings, Settings
@@ -22,9 +25,17 @@ def configured(settings: Settings) -> tuple[Configured, ...]:
 
 
 def _configured(organization: OrganizationSettings) -> Configured:
+    tokens: tuple[str, ...] = ()
+    fetches: tuple[str, ...] = ()
+    if organization.provider == "idp":
+        fetches = tuple(str(cause) for cause in Cause if cause is not Cause.NONE)
+        if organization.idp is not None and organization.idp.api_audience is not None:
+            tokens = (*map(str, Reason), *REASONS)
     ends = [first_end(certificate.pem) for certificate in organization.certificates]
     return Configured(
         id=organization.id,
         modes=MODES if organization.provider == "ldap" else (),
+        token_reasons=tokens,
+        fetch_reasons=fetches,
         trust_not_after=min((end for end in ends if end is not None), default=None),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +19,19 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 RULES = TESTS / "rules.yaml"
 COMMAND = "scripts/render_docs.py conformance"
-SERVERS = ("pure", "openldap", "samba", "389ds", "sqlite", "postgresql", "proxy", "embedded")
+SERVERS = (
+    "pure",
+    "openldap",
+    "samba",
+    "389ds",
+    "sqlite",
+    "postgresql",
+    "proxy",
+    "embedded",
+    "http",
+    "oidc-provider",
+    "glewlwyd",
+)
 KEYS = {"text", "missing", "not_applicable"}
 # How many rules a chapter has, all of which the page has to have; with K those of Keycloak's own
 # tests that are about people, groups, roles, Active Directory and identity providers.
@@ -50,6 +63,8 @@ KEYCLOAK = (
     37,
     *range(41, 51),
 )
+# How many rules each chapter on identity providers has, by the letters of their numbers.
+PROVIDERS = {"I": 19, "J": 12, "KS": 10, "R": 7, "A": 4, "L": 12}
 
 HEAD = f"""\
 # Conformance
@@ -62,7 +77,8 @@ Keycloak.
 
 - **Proven** names the servers: `openldap` is a real slapd, `samba` a Samba as Active Directory,
   `389ds` a 389 Directory Server, `proxy` a server behind a proxy that breaks or limits answers,
-  `embedded` the demo's directory, `sqlite` and `postgresql` real databases; `pure` needs none.
+  `embedded` the demo's directory, `sqlite` and `postgresql` real databases, `oidc-provider` and
+  `glewlwyd` real identity providers, `http` the tests' own server of keys; `pure` needs none.
 - **In part** and **not yet** say what is missing, **not applicable** says why.
 
 Tests are named from `tests/`; one runs with `make test ARGS="tests/NAME"`.
@@ -134,6 +150,7 @@ def marks_of(source: str, name: str) -> list[Mark]:
     return found
 
 
+@cache
 def known_tests(folder: Path = TESTS) -> set[str]:
     """Return the names of all tests, as pages name them: `path::name` and `path::Class::name`."""
     found: set[str] = set()
@@ -147,7 +164,8 @@ def known_tests(folder: Path = TESTS) -> set[str]:
 def numbers() -> list[str]:
     """Return the numbers of all rules that there are."""
     counted = [f"{chapter}.{n}" for chapter, last in CHAPTERS.items() for n in range(1, last + 1)]
-    return counted + [f"K{number}" for number in KEYCLOAK]
+    counted += [f"K{number}" for number in KEYCLOAK]
+    return counted + [f"{mark}{n}" for mark, last in PROVIDERS.items() for n in range(1, last + 1)]
 
 
 def gaps(rules: Sequence[Rule], claims: Sequence[Mark]) -> list[str]:

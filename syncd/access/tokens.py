@@ -128,7 +128,8 @@ class Tokens:
             scopes: Section to level; sections left out are closed to it.
             lifetime: After this it ends by itself.
             user_id: The person it acts for, or ``username``: it can then never do more than that
-                person may at the moment, and ends to work when he may not sign in.
+                person may at the moment, and ends to work when he may not sign in. What a person
+                makes with no token of syncd's acts for that person.
             username: The same person by name.
             why: For the journal.
 
@@ -143,6 +144,9 @@ class Tokens:
         self._judge(given, lifetime)
         if username is not None:
             user_id = self._store.user_id(username)
+        elif user_id is None and self._principal.token_id is None:
+            # What a person makes ends to work with him; else it would outlive his being shut out.
+            user_id = self._principal.user_id
         if user_id is not None:
             self._judge_person(user_id)
         secret = secrets.token_urlsafe(SECRET_BYTES)
@@ -204,6 +208,11 @@ class Tokens:
                 "`syncd token create --user`",
                 "not_allowed",
             )
+
+
+def is_foreign(text: str) -> bool:
+    """Return whether it is no token of syncd's, but looks like a signed one of somebody else."""
+    return text.count(".") == 2 and not text.startswith("syncd_")
 
 
 def read(text: str) -> tuple[int, str] | None:

@@ -22,6 +22,12 @@ class BuiltIn(Protocol):
     def config_schema() -> Document:
         """Return the JSON Schema of the settings."""
 
+    @staticmethod
+    def idp_discover(
+        url: str, *, networks: Sequence[str] = (), certificates: Sequence[str] = ()
+    ) -> Document:
+        """Return the settings that an identity provider publishes of itself."""
+
 
 class Application(Protocol):
     """The composition root, as the commands see it."""
@@ -151,6 +157,14 @@ class Application(Protocol):
 
     def try_mappers(self, org: str, user: str) -> Document:
         """Return what the mappers make of one entry."""
+
+    def try_claims(self, org: str, body: bytes) -> Document:
+        """Return what the mappers make of a JSON object of claims."""
+
+    def verify_token(
+        self, org: str, text: str, *, kind: str = "id", nonce: str | None = None
+    ) -> Document:
+        """Return each check of a token, the person in it, and what would follow."""
 
     def config_show(self) -> Document:
         """Return the effective settings, secrets masked."""

@@ -36,7 +36,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry(
                 "check",
                 "[--connect]",
-                "validate all configuration; with --connect also try the directories",
+                "validate all configuration; with --connect also try what it names",
                 "configuring",
             ),
             Entry("config show", "", "print the effective settings, secrets masked", "configuring"),
@@ -46,9 +46,15 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("mappers", "", "list the mapper types with options and example", "configuring"),
             Entry(
                 "mappers try",
-                "ORG --user NAME",
-                "show what the mappers make of one entry",
+                "ORG --user NAME|--claims FILE",
+                "show what the mappers make of one entry, or of claims",
                 "configuring",
+            ),
+            Entry(
+                "idp discover",
+                "URL",
+                "write a provider's settings from its metadata",
+                "identifying",
             ),
         ),
     ),
@@ -179,6 +185,12 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ),
             Entry("token list", "ORG", "list the tokens for the API", "tokens"),
             Entry("token revoke", "ORG TOKEN", "end a token at once", "tokens"),
+            Entry(
+                "token verify",
+                "ORG",
+                "check an identity provider's token from standard input",
+                "identifying",
+            ),
             Entry("changes", "ORG", "list what was changed, or follow it", "following"),
         ),
     ),
@@ -202,10 +214,10 @@ GLOBAL_OPTIONS: dict[str, GlobalOption] = {
 
 EXIT_CODES: tuple[tuple[str, str], ...] = (
     ("0", "fine"),
-    ("1", "a plan has changes"),
+    ("1", "a plan has changes, or a token is refused"),
     ("2", "the configuration or the call is wrong"),
     ("3", "the guard blocked the plan"),
-    ("4", "the directory or the store is unavailable, or a listing was cut short"),
+    ("4", "directory, provider or store is unavailable, or a listing was cut short"),
     ("5", "done, with entries in quarantine"),
     ("6", "another run holds the organization"),
     ("7", "no such person, run or organization"),

@@ -8,7 +8,7 @@ from typing import Any
 from syncd.cli.application import Document
 from syncd.errors import SyncdError
 
-FINE, USAGE, UNAVAILABLE, NOT_THERE = 0, 2, 4, 7
+FINE, REFUSED, USAGE, UNAVAILABLE, NOT_THERE = 0, 1, 2, 4, 7
 # The largest problem first.
 ORDER = (70, 130, 2, 4, 3, 6, 5, 7, 1, 0)
 
@@ -34,6 +34,15 @@ def check_exit_code(report: Document) -> int:
                 found.append(UNAVAILABLE)
         codes = found or codes
     return largest(codes)
+
+
+def verify_exit_code(report: Document) -> int:
+    """Return 1 for a token, or a person, that is refused; 4 when nobody can tell."""
+    if report.get("reason") == "keys_unavailable":
+        return UNAVAILABLE
+    then = report.get("then") or {}
+    refused = report.get("outcome") != "accepted" or then.get("would") == "refuse"
+    return REFUSED if refused or then.get("enabled") is False else FINE
 
 
 def mail_exit_code(mails: Iterable[Document | None]) -> int:

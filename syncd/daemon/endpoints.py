@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from syncd.metrics import Listener, Metrics
     from syncd.settings import Settings
 
+    # What was counted, of which organization, its outcome, the reason, and how often.
+    Counted = tuple[str, str, str, str, int]
+
 SPAWN = get_context("spawn")
 LEAVE_SECONDS = 5.0
 FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS = 1.0, 30.0
@@ -125,6 +128,16 @@ class WebEndpoint:
             self._restart_at = now + delay
         if self._process is None and self._arguments and now >= self._restart_at:
             self._start()
+
+    def heard(self) -> list[Counted]:
+        """Return what the process has counted since it was last asked."""
+        found: list[Counted] = []
+        channel = self._channel
+        # One that has hung up has ended, and the next poll finds it.
+        with suppress(EOFError, OSError):
+            while channel is not None and channel.poll():
+                found += channel.recv().get("counted", ())
+        return found
 
     def close(self, patience_seconds: float = LEAVE_SECONDS) -> None:
         """End the process: it does when its channel closes, and is made to when it does not."""

@@ -176,6 +176,7 @@ class Supervisor:
             self._ended(ended)
         # A worker that came up has the longest due of what is waiting.
         self._look = self._look or self._pool.free > free
+        self._metrics.record_counted(self._web.heard())
         self._web.poll(stopping=self._drain.begun)
         if self._round is not None and self._round.ended:
             task, self._round = self._round, None

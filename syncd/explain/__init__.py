@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from syncd.explain.person import Explainer, field_rows, mapped, record_shape
+from syncd.explain.signed_in import Claimed, SignedIn
 
-__all__ = ["Explainer", "field_rows", "mapped", "record_shape"]
+__all__ = ["Claimed", "Explainer", "SignedIn", "field_rows", "mapped", "record_shape"]

@@ -10,12 +10,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from syncd.mappers.account_options import AccountStateOptions
+from syncd.mappers.claim_catalog import MAPPER_NAME as _MAPPER_NAME
+from syncd.mappers.claim_catalog import TYPES as CLAIM_TYPES
 from syncd.mappers.options import (
     FullNameOptions,
     GroupImportOptions,
-    HardcodedAttributeOptions,
-    HardcodedGroupOptions,
-    HardcodedRoleOptions,
     RoleImportOptions,
     UserAttributeOptions,
 )
@@ -50,7 +49,6 @@ class MapperType:
         return asdict(self)
 
 
-_MAPPER_NAME = "The mapper's name, unique in the organization; grants are owned by it."
 _NESTED = (
     "Whether members of a member group count too: `none`; `expand`, where syncd follows the groups;"
     " `in_chain`, where Active Directory does."
@@ -109,57 +107,6 @@ mappers:
   - name: full name
     type: full-name
     ldap_attribute: displayName
-""",
-    ),
-    (
-        "hardcoded-attribute",
-        HardcodedAttributeOptions,
-        "The same value for everybody of this directory.",
-        {
-            "name": _MAPPER_NAME,
-            "user_attribute": "What it fills; not `username`, `email` or a timestamp.",
-            "value": "The value.",
-        },
-        """\
-mappers:
-  - name: site
-    type: hardcoded-attribute
-    user_attribute: site
-    value: Berlin
-""",
-    ),
-    (
-        "hardcoded-role",
-        HardcodedRoleOptions,
-        "One role for everybody of this directory.",
-        {
-            "name": _MAPPER_NAME,
-            "role": "The role's name; it is made when there is none.",
-            "may_grant_privileged": "Allow one of the preconfigured roles.",
-        },
-        """\
-mappers:
-  - name: everybody is staff
-    type: hardcoded-role
-    role: Staff
-""",
-    ),
-    (
-        "hardcoded-group",
-        HardcodedGroupOptions,
-        "One group for everybody of this directory.",
-        {
-            "name": _MAPPER_NAME,
-            "group": (
-                "The group's name, or its path, which starts with `/`; it is made when there is"
-                " none."
-            ),
-        },
-        """\
-mappers:
-  - name: everybody
-    type: hardcoded-group
-    group: /Directory/Everybody
 """,
     ),
     (
@@ -321,6 +268,11 @@ _TYPE_NAMES = {
     "Nested": "none, expand or in_chain",
     "Literal['create', 'ignore']": "create or ignore",
     "tuple[NamePatternOptions, ...]": "list of {match, role}",
+    "SyncMode": "import, force or inherit",
+    "WhenAbsent": "take_back or keep",
+    "UnknownRole": "create or ignore",
+    "Scalar | None": "text, number, or true or false",
+    "tuple[ConditionOptions, ...]": "list of {claim, equals, contains or matches}",
 }
 
 
@@ -337,7 +289,7 @@ def render_reasons() -> str:
 
 def _render_type(mapper_type: MapperType) -> str:
     rows = "".join(
-        f"| `{option.name}` | {option.type} | {_shown(option)} | {option.doc} |\n"
+        f"| `{option.name}` | {option.type} | {_shown(option)} | {_escaped(option.doc)} |\n"
         for option in mapper_type.options
     )
     return (
@@ -345,6 +297,10 @@ def _render_type(mapper_type: MapperType) -> str:
         f"| key | type | default | meaning |\n|---|---|---|---|\n{rows}\n"
         f"```yaml\n{mapper_type.example}```\n"
     )
+
+
+def _escaped(doc: str) -> str:
+    return doc.replace("|", "\\|")
 
 
 def _shown(option: MapperOption) -> str:
@@ -387,5 +343,5 @@ def _plain(default: Any) -> Any:  # noqa: ANN401
 
 CATALOG: Mapping[str, MapperType] = {
     name: MapperType(name, summary, _options(cls, docs), example)
-    for name, cls, summary, docs, example in _TYPES
+    for name, cls, summary, docs, example in (*_TYPES, *CLAIM_TYPES)
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from syncd import naming
 from syncd.mappers.account_options import ATTRIBUTES, AccountStateOptions
+from syncd.mappers.claim_checks import claim_contradictions
 from syncd.mappers.options import (
     UNMAPPABLE,
     FullNameOptions,
@@ -41,23 +42,27 @@ _UNIQUE = frozenset({"username", "email"})
 
 def contradictions(options: AnyOptions) -> list[tuple[str, str]]:
     """Return (key, sentence) for everything in ``options`` that does not go together."""
+    found: Iterator[tuple[str, str]]
     match options:
         case UserAttributeOptions():
-            return list(_user_attribute(options))
+            found = _user_attribute(options)
         case FullNameOptions():
-            return list(_attribute_name("ldap_attribute", options.ldap_attribute))
+            found = _attribute_name("ldap_attribute", options.ldap_attribute)
         case HardcodedAttributeOptions():
-            return list(_hardcoded_attribute(options))
+            found = _hardcoded_attribute(options)
         case HardcodedRoleOptions():
-            return list(_hardcoded_role(options))
+            found = _hardcoded_role(options)
         case HardcodedGroupOptions():
-            return list(_hardcoded_group(options))
+            found = _hardcoded_group(options)
         case RoleImportOptions():
-            return list(_role_import(options))
+            found = _role_import(options)
         case GroupImportOptions():
-            return list(_group_import(options))
+            found = _group_import(options)
         case AccountStateOptions():
-            return list(_account_state(options))
+            found = _account_state(options)
+        case _:
+            found = claim_contradictions(options)
+    return list(found)
 
 
 def refuse_contradictions(options: AnyOptions) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from hashlib import blake2b
 
+# The metadata of a field of options on which the mapping of entries does not depend.
+LEFT_OUT: Mapping[str, bool] = {"fingerprint": False}
 # Raised when the value rules themselves change, so that every entry is mapped anew.
 RULES = 1
 
@@ -21,8 +23,11 @@ def fingerprint(*parts: object) -> str:
 
 def _plain(part: object) -> object:
     if is_dataclass(part) and not isinstance(part, type):
-        fields = {name: _plain(value) for name, value in asdict(part).items()}
-        return [type(part).__name__, fields]
+        left_out = {each.name for each in fields(part) if each.metadata == LEFT_OUT}
+        return [
+            type(part).__name__,
+            {name: _plain(value) for name, value in asdict(part).items() if name not in left_out},
+        ]
     if isinstance(part, Mapping):
         return {str(key): _plain(value) for key, value in part.items()}
     if isinstance(part, (list, tuple)):

@@ -11,7 +11,7 @@ from syncd.mappers.checks import refuse_contradictions
 from syncd.mappers.containers import ContainerMapping, membership_type, name_reader
 from syncd.mappers.options import MembershipType, Nested, UserAttributeOptions
 from syncd.mappers.reasons import Reason
-from syncd.records import ContainerRecord, key_of
+from syncd.records import ContainerRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,7 +64,7 @@ def groups_of_path(mapper: str, names: Sequence[str]) -> tuple[ContainerRecord, 
     """
     found: list[ContainerRecord] = []
     for depth, name in enumerate(names, 1):
-        key = key_of(f"groups path\0{naming.joined_path(tuple(names[:depth]))}")
+        key = naming.path_key(names[:depth])
         found.append(
             ContainerRecord(
                 mapper=mapper,

@@ -12,6 +12,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from syncd.mappers.account_options import AccountStateOptions
+from syncd.mappers.claim_options import (
+    CONFIGURABLE,
+    ClaimOptions,
+    ConditionOptions,
+    StandardClaimOptions,
+    SyncMode,
+)
+from syncd.mappers.fingerprints import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,6 +110,8 @@ class HardcodedAttributeOptions:
     name: str
     user_attribute: str
     value: str
+    # With an identity provider; a directory is always followed.
+    sync_mode: SyncMode = field(default="inherit", metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +122,7 @@ class HardcodedRoleOptions:
     name: str
     role: str
     may_grant_privileged: bool = False
+    sync_mode: SyncMode = field(default="inherit", metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +133,7 @@ class HardcodedGroupOptions:
     name: str
     # A name, or a path of groups that starts with a slash.
     group: str
+    sync_mode: SyncMode = field(default="inherit", metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,8 +217,16 @@ MapperOptions: TypeAlias = (
     | HardcodedGroupOptions
 )
 ImportOptions: TypeAlias = RoleImportOptions | GroupImportOptions
+# What an identity provider's claims are mapped with.
+IdpOptions: TypeAlias = (
+    ClaimOptions
+    | StandardClaimOptions
+    | HardcodedAttributeOptions
+    | HardcodedRoleOptions
+    | HardcodedGroupOptions
+)
 
-AnyOptions: TypeAlias = MapperOptions | ImportOptions | AccountStateOptions
+AnyOptions: TypeAlias = MapperOptions | ImportOptions | AccountStateOptions | ClaimOptions
 
 OPTIONS: Mapping[str, type[AnyOptions]] = {
     cls.type: cls
@@ -219,8 +239,19 @@ OPTIONS: Mapping[str, type[AnyOptions]] = {
         RoleImportOptions,
         GroupImportOptions,
         AccountStateOptions,
+        *CONFIGURABLE,
     )
 }
+# The types that an identity provider's claims are mapped with.
+FOR_CLAIMS = frozenset(
+    cls.type
+    for cls in (
+        *CONFIGURABLE,
+        HardcodedAttributeOptions,
+        HardcodedRoleOptions,
+        HardcodedGroupOptions,
+    )
+)
 
 
 def from_keys(type_: str, keys: Mapping[str, Any]) -> AnyOptions:
@@ -236,6 +267,8 @@ def from_keys(type_: str, keys: Mapping[str, Any]) -> AnyOptions:
         for key, value in keys.items()
         if key in own
     }
+    if "all_of" in known:
+        known["all_of"] = tuple(ConditionOptions(**each) for each in keys["all_of"])
     if "name_patterns" in known:
         known["name_patterns"] = tuple(NamePatternOptions(**each) for each in keys["name_patterns"])
     return cls(**known)

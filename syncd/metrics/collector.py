@@ -39,6 +39,10 @@ class Configured:
     id: str
     # The modes of sync that it can have; none without a directory.
     modes: tuple[str, ...] = words.SCHEDULED
+    # Why its identity provider's tokens may be refused, and its keys not be had; none where none
+    # are.
+    token_reasons: tuple[str, ...] = ()
+    fetch_reasons: tuple[str, ...] = ()
     # When the first of the certificates ends that it trusts.
     trust_not_after: datetime | None = None
 
@@ -77,6 +81,7 @@ class Metrics(Collector):
             for name, each in wanted.items():
                 tallies = self._tallies[name]
                 reports.prepare(tallies, each.modes)
+                reports.prepare_provider(tallies, each.token_reasons, each.fetch_reasons)
                 if each.trust_not_after is None:
                     tallies.drop(families.CERTIFICATES, "trust")
                 else:
@@ -93,6 +98,14 @@ class Metrics(Collector):
     def record_failure(self, organization: str, mode: str, status: str) -> None:
         """Count a run that has no report, because it ended before it began or its process died."""
         self.record_run({"organization": organization, "mode": mode, "status": status})
+
+    def record_counted(self, counted: Iterable[tuple[str, str, str, str, int]]) -> None:
+        """Add what the web process has counted: what, organization, outcome, reason, number."""
+        with self._lock:
+            for what, organization, outcome, reason, number in counted:
+                tallies = self._tallies.get(organization)
+                if tallies is not None:
+                    reports.count_one(tallies, what, outcome, reason, number)
 
     def reloaded(self, at: float) -> None:
         """Note when the configuration in use was read, in seconds since 1970."""

@@ -93,6 +93,18 @@ CERTIFICATES: Final = Family(
     ("use",),
 )
 
+TOKENS: Final = Family(
+    "syncd_tokens_validated_total",
+    "Access tokens of identity providers that were shown to the API: accepted, or refused and why.",
+    ("outcome", "reason"),
+)
+JWKS: Final = Family(
+    "syncd_jwks_fetches_total",
+    "Fetches of identity providers' keys: fetched, or failed and why; the keys known before are"
+    " used for a while.",
+    ("outcome", "reason"),
+)
+
 # --- shared by all replicas, read from the store -----------------------------------------------
 
 LAST_ATTEMPT: Final = Family(
@@ -141,5 +153,7 @@ RELOADED: Final = Family(
     "When the configuration in use was read; a refused one does not move it.",
 )
 
-COUNTERS: Final = (RUNS, STAGES, ENTRIES, CHANGES, LISTINGS, PROMOTED, REQUESTS)
+COUNTERS: Final = (*(RUNS, STAGES, ENTRIES, CHANGES, LISTINGS, PROMOTED, REQUESTS, TOKENS, JWKS),)
+# By what the web process calls them.
+COUNTED: Final = {"tokens": TOKENS, "jwks": JWKS}
 HISTOGRAMS: Final = (DURATION, LAG, REQUEST_SECONDS)

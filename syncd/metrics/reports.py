@@ -16,6 +16,28 @@ if TYPE_CHECKING:
 WRITING = frozenset({"done", "failed", "interrupted"})
 
 
+def prepare_provider(
+    tallies: Tallies, token_reasons: Sequence[str], fetch_reasons: Sequence[str]
+) -> None:
+    """Make known what can be counted of an identity provider."""
+    for family, (well, badly), reasons in (
+        (families.TOKENS, words.TOKEN_OUTCOMES, token_reasons),
+        (families.JWKS, words.FETCH_OUTCOMES, fetch_reasons),
+    ):
+        if reasons:
+            tallies.add(family, well, words.NONE, amount=0)
+        for reason in reasons:
+            tallies.add(family, badly, reason, amount=0)
+
+
+def count_one(tallies: Tallies, what: str, outcome: str, reason: str, number: int) -> None:
+    """Count what the web process has counted."""
+    family = families.COUNTED.get(what)
+    if family is not None:
+        outcome = one_of(outcome, (*words.TOKEN_OUTCOMES, *words.FETCH_OUTCOMES))
+        tallies.add(family, outcome, word(reason), amount=number)
+
+
 def prepare(tallies: Tallies, modes: Sequence[str]) -> None:
     """Make everything known that can be known in advance, so that nothing is absent at first."""
     for mode in modes:

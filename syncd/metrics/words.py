@@ -21,6 +21,10 @@ VERDICTS: Final = ("complete", "truncated", "unverified")
 OPERATIONS: Final = ("connect", "start_tls", "bind", "search")
 STATES: Final = ("enabled", "disabled", "missing")
 USES: Final = ("trust", "directory")
+TOKEN_OUTCOMES: Final = ("accepted", "refused")
+FETCH_OUTCOMES: Final = ("fetched", "failed")
+# The reason of what went well.
+NONE: Final = "none"
 
 # Where a report has a kind of entry or change, and how the label calls it.
 ENTRY_KINDS: Final = (

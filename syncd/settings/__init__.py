@@ -1,6 +1,6 @@
 """What operators configure: YAML files, environment variables and secret files, checked at once.
 
-The only room that reads configuration. It knows no other room but ``errors`` and ``naming``: what a
+The only room that reads configuration. It knows ``errors``, ``naming`` and ``claim_paths``: what a
 value means to a directory or a database is for those who use it.
 """
 
@@ -12,8 +12,10 @@ from syncd.settings.ldap import LdapSettings
 from syncd.settings.limits import DEFAULT_LIMITS, KindLimit, Limits
 from syncd.settings.loading import Settings, find, load
 from syncd.settings.mappers import (
-    LATER_TYPES,
+    CLAIM_TYPES,
+    DIRECTORY_TYPES,
     MAPPER_MODELS,
+    PREDEFINED_CLAIM_NAMES,
     PREDEFINED_NAMES,
     RESERVED_NAMES,
     SwitchedOff,
@@ -25,9 +27,11 @@ from syncd.settings.show import json_schema, masked
 from syncd.settings.vendors import VENDOR_DEFAULTS
 
 __all__ = [
+    "CLAIM_TYPES",
     "DEFAULT_LIMITS",
-    "LATER_TYPES",
+    "DIRECTORY_TYPES",
     "MAPPER_MODELS",
+    "PREDEFINED_CLAIM_NAMES",
     "PREDEFINED_NAMES",
     "RESERVED_NAMES",
     "VENDOR_DEFAULTS",

@@ -17,6 +17,7 @@ from syncd.settings.values import (
     Flag,
     Kind,
     Networks,
+    Period,
     SecretText,
     Section,
     SyncMode,
@@ -25,8 +26,23 @@ from syncd.settings.values import (
 
 LARGEST_SENSIBLE_SKEW_SECONDS = 300
 Algorithm = Literal[
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519",
+    "HS256",
+    "HS384",
+    "HS512",
 ]
+# A key of HMAC has as many bytes as the hash at least (RFC 7518 section 3.2).
+HMAC_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 _TEXTS = WithJsonSchema(TEXTS_SCHEMA)
 
 
@@ -58,6 +74,9 @@ def _with_openid(scopes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Url = Annotated[Text, AfterValidator(_check_url), Kind("https URL")]
+Words = Annotated[
+    tuple[Text, ...], BeforeValidator(_words), _TEXTS, Kind("list, or text with commas")
+]
 Scopes = Annotated[
     tuple[Text, ...],
     BeforeValidator(_words),
@@ -120,7 +139,11 @@ class IdpSettings(Section):
         description="Scopes to ask for; openid is always among them.",
     )
     validate_signatures: Flag = Field(
-        default=True, description="Validate Signatures: check tokens against the provider's keys."
+        default=True,
+        description=(
+            "Validate Signatures: check tokens against the provider's keys. Off, those that come "
+            "directly from the token URL are taken without; all others need a signature."
+        ),
     )
     jwks_url: Url | None = Field(
         default=None,
@@ -132,12 +155,33 @@ class IdpSettings(Section):
     ] = Field(
         default=("RS256", "ES256"),
         min_length=1,
-        description="Signature algorithms that tokens may have.",
+        description=(
+            "Signature algorithms that tokens may have. HS256, HS384 and HS512 have the client "
+            "secret as their key: take them only where the provider has nothing else."
+        ),
+    )
+    longest_token_age: Period = Field(
+        default=600,
+        examples=["10m"],
+        description="How long ago an ID token may have been issued when it is shown.",
+    )
+    trusted_audiences: Words = Field(
+        default=(),
+        examples=[["project-4711"]],
+        description=(
+            "Others for whom ID tokens may be besides `client_id`; a token that names anybody else "
+            "is refused."
+        ),
     )
     api_audience: Text | None = Field(
         default=None,
         examples=["https://syncd.example.org/api"],
         description="Accept the provider's access tokens for this audience at the API.",
+    )
+    api_scope: Text | None = Field(
+        default=None,
+        examples=["syncd.api"],
+        description="What the scope of those access tokens has to have in it.",
     )
     allowed_networks: Networks = Field(
         default=(),
@@ -153,20 +197,70 @@ class IdpSettings(Section):
         """Yield what contradicts itself."""
         if self.client_secret is None:
             yield conflict("client_secret", because="is required (or client_secret_file)")
-        for switch, url in (
-            ("backchannel_logout", "logout_url"),
-            ("validate_signatures", "jwks_url"),
-        ):
-            if getattr(self, switch) and getattr(self, url) is None:
-                yield conflict(url, switch, because=f"must be provided when {switch} is on")
-            if not getattr(self, switch) and getattr(self, url) is not None:
-                yield warning(url, switch, because=f"has no effect while {switch} is off")
-        if not self.validate_signatures:
-            yield warning(
-                "validate_signatures",
-                because="is off: whoever can send a token can be anybody; switch it on",
+        if self.backchannel_logout and self.logout_url is None:
+            yield conflict(
+                "logout_url",
+                "backchannel_logout",
+                because="must be provided when backchannel_logout is on",
             )
+        elif self.logout_url is not None and not self.backchannel_logout:
+            yield warning(
+                "logout_url",
+                "backchannel_logout",
+                because="has no effect while backchannel_logout is off",
+            )
+        yield from self._signatures()
+        yield from self._access()
         if self.allowed_clock_skew > LARGEST_SENSIBLE_SKEW_SECONDS:
             yield warning(
                 "allowed_clock_skew", because="is above 5m: tokens stay valid that much longer"
             )
+
+    def _signatures(self) -> Iterator[Conflict]:
+        symmetric = [each for each in self.allowed_algorithms if each in HMAC_BYTES]
+        if self.jwks_url is None and len(symmetric) < len(self.allowed_algorithms):
+            if self.validate_signatures:
+                yield conflict(
+                    "jwks_url",
+                    "validate_signatures",
+                    because="must be provided when validate_signatures is on",
+                )
+        elif self.jwks_url is not None and not self.validate_signatures:
+            yield warning(
+                "jwks_url",
+                "validate_signatures",
+                because="is used for access and logout tokens only while validate_signatures is "
+                "off",
+            )
+        if not self.validate_signatures:
+            yield warning(
+                "validate_signatures",
+                because="is off: whoever can answer in the token URL's place can be anybody; "
+                "switch it on",
+            )
+        if not symmetric:
+            return
+        secret = self.client_secret.get_secret_value() if self.client_secret else ""
+        for algorithm in symmetric:
+            least = HMAC_BYTES[algorithm]
+            if secret and len(secret.encode()) < least:
+                yield conflict(
+                    "allowed_algorithms",
+                    "client_secret",
+                    because=f"has {algorithm}, whose key is the client secret, which has fewer "
+                    f"than {least} bytes; have the provider make a longer one, or remove it",
+                )
+        yield warning(
+            "allowed_algorithms",
+            because=f"has {', '.join(symmetric)}: whoever knows the client secret can be anybody",
+        )
+
+    def _access(self) -> Iterator[Conflict]:
+        if self.api_audience is not None and self.jwks_url is None:
+            yield conflict(
+                "api_audience",
+                "jwks_url",
+                because="needs jwks_url: access tokens are taken with a signature only",
+            )
+        if self.api_scope is not None and self.api_audience is None:
+            yield warning("api_scope", "api_audience", because="has no effect without api_audience")

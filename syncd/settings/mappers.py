@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
 from syncd import naming
 from syncd.settings.account_state import AccountState
+from syncd.settings.claims import (
+    ClaimToAttribute,
+    ClaimToGroup,
+    ClaimToRole,
+    EssentialClaim,
+    SyncedByMode,
+    UsernameTemplate,
+)
 from syncd.settings.conflict import Conflict, conflict
 from syncd.settings.groups import GroupImport, GroupName
 from syncd.settings.roles import RoleImport
@@ -25,12 +32,18 @@ PREDEFINED_NAMES = (
     "createTimestamp",
     MODIFIED,
 )
-LATER_TYPES = (
-    "claim-to-attribute",
-    "claim-to-role",
-    "claim-to-group",
-    "username-template",
-    "essential-claim",
+# Those of them that an identity provider has as well.
+PREDEFINED_CLAIM_NAMES = ("username", "first name", "last name", "email")
+# What is mapped of directories only, and of identity providers only; other types are for both.
+DIRECTORY_TYPES = frozenset({"user-attribute", "full-name", "role", "group", "account-state"})
+CLAIM_TYPES = frozenset(
+    {
+        "claim-to-attribute",
+        "claim-to-role",
+        "claim-to-group",
+        "username-template",
+        "essential-claim",
+    }
 )
 SWITCHED_OFF = "switched-off"
 
@@ -85,16 +98,16 @@ class FullNameMapper(MapperSettings):
     )
 
 
-class HardcodedAttributeMapper(MapperSettings):
-    """The same value for everybody of this directory."""
+class HardcodedAttributeMapper(SyncedByMode, MapperSettings):
+    """The same value for everybody of this directory or identity provider."""
 
     type: Literal["hardcoded-attribute"]
     user_attribute: Text = Field(examples=["company"], description="The person's attribute.")
     value: AnyText = Field(examples=["Acme"], description="Its value.")
 
 
-class HardcodedRoleMapper(MapperSettings):
-    """One role for everybody of this directory."""
+class HardcodedRoleMapper(SyncedByMode, MapperSettings):
+    """One role for everybody of this directory or identity provider."""
 
     type: Literal["hardcoded-role"]
     role: Text = Field(examples=["Employee"], description="The role's name.")
@@ -113,8 +126,8 @@ class HardcodedRoleMapper(MapperSettings):
             )
 
 
-class HardcodedGroupMapper(MapperSettings):
-    """One group for everybody of this directory."""
+class HardcodedGroupMapper(SyncedByMode, MapperSettings):
+    """One group for everybody of this directory or identity provider."""
 
     type: Literal["hardcoded-group"]
     group: GroupName = Field(
@@ -139,6 +152,36 @@ class AccountStateMapper(AccountState, MapperSettings):
     """Whether people may use their accounts, as the directory's own attributes say."""
 
     type: Literal["account-state"]
+
+
+class ClaimToAttributeMapper(ClaimToAttribute, MapperSettings):
+    """One claim to one property or attribute of a person."""
+
+    type: Literal["claim-to-attribute"]
+
+
+class ClaimToRoleMapper(ClaimToRole, MapperSettings):
+    """A role for whoever's claims say so."""
+
+    type: Literal["claim-to-role"]
+
+
+class ClaimToGroupMapper(ClaimToGroup, MapperSettings):
+    """A group for whoever's claims say so."""
+
+    type: Literal["claim-to-group"]
+
+
+class UsernameTemplateMapper(UsernameTemplate, MapperSettings):
+    """A username put together of claims and texts."""
+
+    type: Literal["username-template"]
+
+
+class EssentialClaimMapper(EssentialClaim, MapperSettings):
+    """Nobody is let in whose claims do not say so."""
+
+    type: Literal["essential-claim"]
 
 
 class SwitchedOff(Section):
@@ -171,6 +214,11 @@ ActiveMapper: TypeAlias = (
     | RoleMapper
     | GroupMapper
     | AccountStateMapper
+    | ClaimToAttributeMapper
+    | ClaimToRoleMapper
+    | ClaimToGroupMapper
+    | UsernameTemplateMapper
+    | EssentialClaimMapper
 )
 MAPPER_MODELS: dict[str, type[MapperSettings]] = {
     "user-attribute": UserAttributeMapper,
@@ -181,6 +229,11 @@ MAPPER_MODELS: dict[str, type[MapperSettings]] = {
     "role": RoleMapper,
     "group": GroupMapper,
     "account-state": AccountStateMapper,
+    "claim-to-attribute": ClaimToAttributeMapper,
+    "claim-to-role": ClaimToRoleMapper,
+    "claim-to-group": ClaimToGroupMapper,
+    "username-template": UsernameTemplateMapper,
+    "essential-claim": EssentialClaimMapper,
 }
 Mapper = Annotated[
     Annotated[UserAttributeMapper, Tag("user-attribute")]
@@ -191,130 +244,11 @@ Mapper = Annotated[
     | Annotated[RoleMapper, Tag("role")]
     | Annotated[GroupMapper, Tag("group")]
     | Annotated[AccountStateMapper, Tag("account-state")]
+    | Annotated[ClaimToAttributeMapper, Tag("claim-to-attribute")]
+    | Annotated[ClaimToRoleMapper, Tag("claim-to-role")]
+    | Annotated[ClaimToGroupMapper, Tag("claim-to-group")]
+    | Annotated[UsernameTemplateMapper, Tag("username-template")]
+    | Annotated[EssentialClaimMapper, Tag("essential-claim")]
     | Annotated[SwitchedOff, Tag(SWITCHED_OFF)],
     Discriminator(_type_of),
 ]
-
-
-def mapper_conflicts(
-    mappers: Sequence[ActiveMapper | SwitchedOff], vendor: str | None = None
-) -> Iterator[Conflict]:
-    """Yield what contradicts itself in a mapper or between mappers, keys starting at the list.
-
-    ``vendor`` is the directory's, if there is one.
-    """
-    names: dict[str, int] = {}
-    targets = _predefined_targets(mappers)
-    for index, mapper in enumerate(mappers):
-        here = f"mappers.{index}"
-        name = mapper.name.casefold()
-        if name in RESERVED_NAMES:
-            listed = ", ".join(RESERVED_NAMES)
-            yield conflict(f"{here}.name", because=f"is reserved ({listed}); choose another name")
-        if name in names:
-            yield conflict(
-                f"{here}.name",
-                f"mappers.{names[name]}.name",
-                because=f'is "{mapper.name}", as in mappers[{names[name]}]; names must be unique',
-            )
-        names.setdefault(name, index)
-        if isinstance(mapper, RoleMapper | GroupMapper | AccountStateMapper):
-            yield from (found.below(here) for found in mapper.conflicts(vendor))
-        elif isinstance(mapper, HardcodedRoleMapper):
-            yield from (found.below(here) for found in mapper.conflicts())
-        target = _target(mapper)
-        if target is not None:
-            if target in targets:
-                yield conflict(
-                    f"{here}.user_attribute",
-                    *([f"{targets[target]}.user_attribute"] if "." in targets[target] else []),
-                    because=f"is set by {_shown(targets[target])} too; keep one, or switch a "
-                    "predefined mapper off with {name: …, enabled: false}",
-                )
-            targets.setdefault(target, here)
-    yield from _renames(mappers)
-    yield from _second_account_state(mappers)
-    yield from _timeless_account_state(mappers, vendor)
-    off = {m.name for m in mappers if isinstance(m, SwitchedOff) or not m.enabled}
-    if "username" in off and "username" not in targets:
-        index = next(i for i, m in enumerate(mappers) if m.name == "username")
-        yield conflict(
-            f"mappers.{index}.enabled",
-            because="switches the username off and no other mapper sets it; people need one",
-        )
-
-
-def _renames(mappers: Sequence[ActiveMapper | SwitchedOff]) -> Iterator[Conflict]:
-    former = [None if isinstance(m, SwitchedOff) else m.renamed_from for m in mappers]
-    taken = {m.name for m in mappers}
-    times = Counter(name for name in former if name)
-    for index, name in enumerate(former):
-        key = f"mappers.{index}.renamed_from"
-        if name is not None and name in taken:
-            yield conflict(
-                key, because=f'names "{name}", which is still a mapper here; a name has one owner'
-            )
-        elif name is not None and times[name] > 1:
-            yield conflict(
-                key, because=f'names "{name}" as another mapper does; a name has one heir'
-            )
-
-
-def _second_account_state(mappers: Sequence[ActiveMapper | SwitchedOff]) -> Iterator[Conflict]:
-    found = [
-        index
-        for index, mapper in enumerate(mappers)
-        if isinstance(mapper, AccountStateMapper) and mapper.enabled
-    ]
-    for index in found[1:]:
-        yield conflict(
-            f"mappers.{index}.type",
-            f"mappers.{found[0]}.type",
-            because="is account-state, of which an organization has one; name all attributes there",
-        )
-
-
-def _timeless_account_state(
-    mappers: Sequence[ActiveMapper | SwitchedOff], vendor: str | None
-) -> Iterator[Conflict]:
-    off = {m.name: i for i, m in enumerate(mappers) if isinstance(m, SwitchedOff) or not m.enabled}
-    if MODIFIED not in off:
-        return
-    for index, mapper in enumerate(mappers):
-        if isinstance(mapper, AccountStateMapper) and mapper.enabled and mapper.needs_time(vendor):
-            yield conflict(
-                f"mappers.{off[MODIFIED]}.enabled",
-                f"mappers.{index}.trust_absence",
-                because=f"switches {MODIFIED} off, which tells that a missing attribute was taken "
-                "away: who was unlocked would stay disabled; keep it, or set trust_absence: true",
-            )
-
-
-_PREDEFINED_TARGETS = {
-    "username": "username",
-    "first name": "firstname",
-    "last name": "lastname",
-    "email": "email",
-}
-
-
-def _predefined_targets(mappers: Sequence[ActiveMapper | SwitchedOff]) -> dict[str, str]:
-    named = {mapper.name for mapper in mappers}
-    return {
-        target: f'the predefined mapper "{name}"'
-        for name, target in _PREDEFINED_TARGETS.items()
-        if name not in named
-    }
-
-
-def _target(mapper: ActiveMapper | SwitchedOff) -> str | None:
-    if isinstance(mapper, UserAttributeMapper | HardcodedAttributeMapper) and mapper.enabled:
-        target = mapper.user_attribute.lower()
-        compact = target.replace("_", "")
-        return compact if compact in _PREDEFINED_TARGETS.values() else target
-    return None
-
-
-def _shown(where: str) -> str:
-    head, _, index = where.partition("mappers.")
-    return head or f"mappers[{index}]"

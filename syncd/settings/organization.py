@@ -22,13 +22,8 @@ from syncd.settings.conflict import Conflict, conflict
 from syncd.settings.idp import IdpSettings
 from syncd.settings.ldap import LdapSettings
 from syncd.settings.limits import Limits
-from syncd.settings.mappers import (
-    PREDEFINED_NAMES,
-    ActiveMapper,
-    Mapper,
-    SwitchedOff,
-    mapper_conflicts,
-)
+from syncd.settings.mapper_rules import mapper_conflicts, replaced
+from syncd.settings.mappers import ActiveMapper, Mapper, SwitchedOff
 from syncd.settings.values import (
     Duration,
     EnvironmentText,
@@ -172,7 +167,7 @@ class OrganizationSettings(Section):
                 }
             ]
         ],
-        description="How entries become people, beside the predefined mappers.",
+        description="How entries or claims become people, beside the predefined mappers.",
     )
     deletion: Deletion = Field(
         default_factory=Deletion, description="What becomes of people who are gone."
@@ -191,8 +186,13 @@ class OrganizationSettings(Section):
 
     @property
     def replaced_predefined(self) -> frozenset[str]:
-        """Names of predefined mappers that an entry switches off or replaces."""
-        return frozenset(m.name for m in self.mappers) & frozenset(PREDEFINED_NAMES)
+        """Names of a directory's predefined mappers that an entry switches off or replaces."""
+        return replaced(self.mappers, "ldap")
+
+    @property
+    def replaced_claims(self) -> frozenset[str]:
+        """Names of an identity provider's predefined mappers that an entry does so with."""
+        return replaced(self.mappers, "idp")
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield what contradicts itself in the file."""
@@ -206,7 +206,15 @@ class OrganizationSettings(Section):
         if self.idp is not None:
             yield from (found.below("idp") for found in self.idp.conflicts())
         vendor = self.ldap.vendor if self.ldap is not None else None
-        yield from mapper_conflicts(self.mappers, vendor)
+        sources: list[Literal["ldap", "idp"]] = [] if self.ldap is None else ["ldap"]
+        if self.idp is not None:
+            sources.append("idp")
+        yield from mapper_conflicts(
+            self.mappers,
+            vendor,
+            sources=sources or ["ldap"],
+            sync_mode="force" if self.idp is None else self.idp.sync_mode,
+        )
 
     def _trust(self, ldap: LdapSettings) -> Iterator[Conflict]:
         encrypted = not ldap.insecure_clear_text_bind or any(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,8 +13,10 @@ from syncd.settings.daemon import DaemonSettings
 from syncd.settings.fields import fields_of, kind_of, section_of
 from syncd.settings.limits import DEFAULT_LIMITS, KindLimit, Limits
 from syncd.settings.mappers import (
-    LATER_TYPES,
+    CLAIM_TYPES,
+    DIRECTORY_TYPES,
     MAPPER_MODELS,
+    PREDEFINED_CLAIM_NAMES,
     PREDEFINED_NAMES,
     RESERVED_NAMES,
     MapperSettings,
@@ -188,18 +190,28 @@ def _vendors() -> Iterator[str]:
 
 def _mappers() -> Iterator[str]:
     yield "## Mappers\n\n"
-    yield f"Always there, unless switched off: {', '.join(f'`{n}`' for n in PREDEFINED_NAMES)}. "
-    yield "An entry of the same name takes the place of one; `{name: email, enabled: false}` "
-    yield "switches it off.\n"
-    yield f"The names {', '.join(f'`{n}`' for n in RESERVED_NAMES)} are reserved. `syncd mappers` "
+    yield f"Always there for a directory, unless switched off: {_listed(PREDEFINED_NAMES)}; for an "
+    yield f"identity provider: {_listed(PREDEFINED_CLAIM_NAMES)}. "
+    yield "An entry of the same name takes the place of one, where its type is for the same kind "
+    yield "of provider; `{name: email, enabled: false}` switches it off.\n"
+    yield f"The names {_listed(RESERVED_NAMES)} are reserved. `syncd mappers` "
     yield "shows each type with an example.\n\n"
     yield "Every mapper has:\n\n"
     yield from _table(fields_of(MapperSettings))
     shared = set(fields_of(MapperSettings)) | {"type"}
     for kind, model in MAPPER_MODELS.items():
-        yield f"### Type `{kind}`\n\n{model.__doc__}\n\n"
+        yield f"### Type `{kind}`\n\n{model.__doc__}{_meant_for(kind)}\n\n"
         own = {key: field for key, field in fields_of(model).items() if key not in shared}
         if issubclass(model, RoleImport):
             continue
         yield from _table(own)
-    yield "Not available in this version: " + ", ".join(f"`{kind}`" for kind in LATER_TYPES) + ".\n"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _meant_for(kind: str) -> str:
+    if kind in DIRECTORY_TYPES:
+        return " For directories."
+    return " For identity providers." if kind in CLAIM_TYPES else ""

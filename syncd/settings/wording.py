@@ -27,7 +27,7 @@ from syncd.settings.fields import (
     walk,
 )
 from syncd.settings.layers import Layers
-from syncd.settings.mappers import LATER_TYPES, MAPPER_MODELS, PREDEFINED_NAMES
+from syncd.settings.mappers import MAPPER_MODELS, PREDEFINED_NAMES
 from syncd.settings.values import masked_url
 
 LONGEST_VALUE = 60
@@ -127,19 +127,13 @@ def _mapper_type(detail: ErrorDetails) -> str:
     allowed = ", ".join(MAPPER_MODELS)
     if not isinstance(tree, dict):
         return f"must be a mapper with name and type; found {shape(tree)}"
-    if kind in LATER_TYPES:
-        return f"type {kind} is not available in this version; available: {allowed}"
     if kind is None:
         predefined = ", ".join(PREDEFINED_NAMES)
         return (
             f"needs a type, one of {allowed}; only the predefined mappers ({predefined}) are "
             "named without one, with enabled: false"
         )
-    close = (
-        nearest(kind.replace("_", "-"), [*MAPPER_MODELS, *LATER_TYPES])
-        if (isinstance(kind, str))
-        else None
-    )
+    close = nearest(kind.replace("_", "-"), MAPPER_MODELS) if isinstance(kind, str) else None
     hint = f"; did you mean {close}?" if close else ""
     found = shown(kind) if isinstance(kind, str) else shape(kind)
     return f"type must be one of {allowed}; found {found}{hint}"

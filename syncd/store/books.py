@@ -26,6 +26,8 @@ I = schema.identities
 # How long an entry of the quarantine waits for its next try: doubled each time, at most a day.
 FIRST_RETRY = timedelta(minutes=5)
 LAST_RETRY = timedelta(days=1)
+# Of somebody who was refused when he signed in: no run finds him again.
+NO_RUN = 0
 
 
 def settle_digests(connection: Connection, organization_id: str, source: str, run_id: int) -> None:
@@ -198,6 +200,7 @@ def due_quarantine(
         select(Q.c.source, Q.c.entry, Q.c.dn, Q.c.external_id)
         .where(
             Q.c.organization_id == organization_id,
+            Q.c.run_id != NO_RUN,
             or_(Q.c.next_retry.is_(None), Q.c.next_retry <= now),
         )
         .order_by(Q.c.next_retry.is_not(None), Q.c.next_retry, Q.c.source, Q.c.entry)

@@ -9,36 +9,43 @@ import json
 import secrets
 from collections import defaultdict
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from syncd.errors import ConstraintViolated
 from syncd.records import fold
 from syncd.store import schema
-from syncd.store.among import among
+from syncd.store.among import among_given
+from syncd.store.database import plan_once
 from syncd.store.effective import DEFAULT_ROLE, levels, roles_by_groups
 from syncd.store.group_paths import group_paths
+from syncd.store.identifying import is_shown
 from syncd.store.leases import clock
+from syncd.store.origins import origins
 from syncd.store.run_reads import RunReads, iso
 from syncd.store.sides import SIDES
 from syncd.store.source_reads import SourceReads
 from syncd.store.target_reads import TargetReads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import BindParameter, Connection, Select
 
     from syncd.permissions import Level
     from syncd.store.database import Database
     from syncd.store.effective import HeldRole
+    from syncd.store.origins import Origins
     from syncd.store.sides import Side
 
 U, I, X = schema.users, schema.identities, schema.restrictions
 ORG, EX = schema.organizations, schema.exclusions
 PAGE = 1_000
+# What is given to statements that are made once.
+ORGANIZATION, IDS = "organization", "ids"
 
 # What somebody holds of one side: by the target's id its name and the sources.
 Held = dict[int, tuple[str, list[str]]]
@@ -126,8 +133,9 @@ class People(RunReads, SourceReads, TargetReads):
 
     def of_ids(self, connection: Connection, user_ids: Sequence[int]) -> list[dict[str, Any]]:
         """Return people by id, in the order of the ids; whoever is not there is left out."""
-        wanted = self._users().where(among(U.c.id, user_ids))
-        found = {row.id: row for row in connection.execute(wanted).all()}
+        plan_once(connection)
+        given = {ORGANIZATION: self.organization_id, IDS: user_ids}
+        found = {row.id: row for row in connection.execute(_given_people(), given).all()}
         rows = [found[user_id] for user_id in user_ids if user_id in found]
         return list(self._shape(connection, rows, {}))
 
@@ -153,27 +161,7 @@ class People(RunReads, SourceReads, TargetReads):
         return None
 
     def _users(self) -> Select[Any]:
-        return (
-            select(
-                U.c.id,
-                U.c.provider,
-                U.c.username,
-                U.c.email,
-                U.c.email_verified,
-                U.c.first_name,
-                U.c.last_name,
-                U.c.attributes,
-                U.c.living,
-                U.c.last_sign_in,
-                I.c.external_id,
-                I.c.dn,
-                I.c.source_created_at,
-                I.c.source_modified_at,
-                I.c.run_id,
-            )
-            .outerjoin(I, and_(I.c.user_id == U.c.id, I.c.source == U.c.provider))
-            .where(U.c.organization_id == self.organization_id)
-        )
+        return _people(self.organization_id)
 
     def _shape(
         self, connection: Connection, rows: Sequence[Any], paths: dict[int, str]
@@ -183,8 +171,7 @@ class People(RunReads, SourceReads, TargetReads):
         restrictions: dict[int, list[dict[str, Any]]] = {}
         upcoming: dict[int, list[dict[str, Any]]] = {}
         now = clock(connection)
-        query = select(X).where(among(X.c.user_id, ids)).order_by(X.c.source, X.c.reason)
-        for row in connection.execute(query).all():
+        for row in connection.execute(_restrictions(), {IDS: ids}).all():
             if row.until is not None and row.until <= now:
                 continue
             theirs = restrictions if row.since <= now else upcoming
@@ -231,6 +218,11 @@ class People(RunReads, SourceReads, TargetReads):
         with self.database.read_by_key() as connection:
             return levels(connection, [user_id])[user_id]
 
+    def origins(self, user_id: int) -> Origins:
+        """Return by which change sets somebody has what he has."""
+        with self.database.read() as connection:
+            return origins(connection, self.organization_id, user_id)
+
     def written_by(self, user_id: int) -> int | None:
         """Return the run that last wrote a person."""
         with self.database.read() as connection:
@@ -239,16 +231,61 @@ class People(RunReads, SourceReads, TargetReads):
         return found
 
 
-def _held(connection: Connection, side: Side, ids: Sequence[int]) -> dict[int, Held]:
-    """Return what each of these people holds."""
+def _people(organization_id: str | BindParameter[str]) -> Select[Any]:
+    return (
+        select(
+            U.c.id,
+            U.c.provider,
+            U.c.username,
+            U.c.email,
+            U.c.email_verified,
+            U.c.first_name,
+            U.c.last_name,
+            U.c.attributes,
+            U.c.living,
+            U.c.last_sign_in,
+            I.c.external_id,
+            I.c.dn,
+            I.c.source_created_at,
+            I.c.source_modified_at,
+            I.c.run_id,
+        )
+        .outerjoin(I, is_shown())
+        .where(U.c.organization_id == organization_id)
+    )
+
+
+# Statements of every page are asked too often to be made anew.
+
+
+@cache
+def _given_people() -> Select[Any]:
+    return _people(bindparam(ORGANIZATION)).where(among_given(U.c.id, IDS))
+
+
+@cache
+def _restrictions() -> Select[Any]:
+    return (
+        select(X.c.user_id, X.c.reason, X.c.source, X.c.since, X.c.until)
+        .where(among_given(X.c.user_id, IDS))
+        .order_by(X.c.source, X.c.reason)
+    )
+
+
+@cache
+def _holding(side: Side) -> Select[Any]:
     held, targets = side.held, side.targets
-    found: dict[int, Held] = defaultdict(dict)
-    query = (
+    return (
         select(held.c.user_id, side.of(held), targets.c.name, held.c.source)
         .join(targets, targets.c.id == side.of(held))
-        .where(among(held.c.user_id, ids))
+        .where(among_given(held.c.user_id, IDS))
     )
-    for user_id, target_id, name, source in connection.execute(query).all():
+
+
+def _held(connection: Connection, side: Side, ids: Sequence[int]) -> dict[int, Held]:
+    """Return what each of these people holds."""
+    found: dict[int, Held] = defaultdict(dict)
+    for user_id, target_id, name, source in connection.execute(_holding(side), {IDS: ids}).all():
         found[user_id].setdefault(target_id, (name, []))[1].append(source)
     return found
 
@@ -261,14 +298,23 @@ def _add_ways(
 ) -> None:
     """Add what people have by groups to the roles that they hold themselves."""
     ids = {way.role_id for way in ways}
-    query = select(schema.roles.c.id, schema.roles.c.name).where(among(schema.roles.c.id, ids))
-    names = {row.id: row.name for row in connection.execute(query)} if ids else {}
+    names = _role_names(connection, ids) if ids else {}
     for way in ways:
         if way.group_id is not None and way.role_id in names:
             sources = roles[way.user_id].setdefault(way.role_id, (names[way.role_id], []))[1]
             source = f"group:{paths[way.group_id]}"
             if source not in sources:
                 sources.append(source)
+
+
+def _role_names(connection: Connection, role_ids: Iterable[int]) -> dict[int, str]:
+    found = connection.execute(_roles(), {IDS: sorted(role_ids)})
+    return {row.id: row.name for row in found}
+
+
+@cache
+def _roles() -> Select[Any]:
+    return select(schema.roles.c.id, schema.roles.c.name).where(among_given(schema.roles.c.id, IDS))
 
 
 def _role_shapes(held: Held) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from syncd.store.effective import DEFAULT_ROLE, roles_by_groups
 from syncd.store.group_paths import group_paths
 from syncd.store.leases import clock
 from syncd.store.nest_reads import read_nest
+from syncd.store.origins import origins
 from syncd.store.sides import GROUPS, ROLES
 from syncd.store.target_reads import CONTAINER_COLUMNS, Container, container_of
 from syncd.store.waiting import is_waiting
@@ -134,14 +135,21 @@ class SourceReads:
             ids = {row[0] for row in rows}
             paths = group_paths(connection, ids) if side is GROUPS else {}
             reached = self._reached(connection, user_id, side, ids)
+            # What no run gave, a person or a sign-in did.
+            by_hand = any(row.run_id is None for row in rows)
+            known = origins(connection, self.organization_id, user_id).held if by_hand else {}
             for target_id, name, source, run_id in rows:
                 about = {"name": name, "path": paths[target_id]} if paths else {"name": name}
                 shape = found.setdefault(target_id, about | {"sources": []})
                 run = runs.run_name(run_id) if run_id else None
                 ways = [each for each in reached[target_id] if each.container.mapper == source]
-                shape["sources"] += [each.to_json(run) for each in ways] or [
-                    {"mapper": source, **NO_ENTRY, "run": run}
-                ]
+                told = [each.to_json(run) for each in ways]
+                if not told:
+                    told = [{"mapper": source, **NO_ENTRY, "run": run}]
+                    origin = known.get((side.kind, target_id, source))
+                    if run_id is None and origin is not None:
+                        told[0] |= {"run": origin.run, "change_set": origin.change_set}
+                shape["sources"] += told
         return found
 
     def ways_to(self, user_id: int, side: Side, targets: Collection[int]) -> list[Reach]:

@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import select
 
 from syncd.store import schema
 from syncd.store.account_journal import OPEN, account_of, iso
 from syncd.store.accounts import DISABLED, END, LOCKED
+from syncd.store.identifying import is_shown
 from syncd.store.plan_scope import ACCOUNT_STATE, DIRECTORY, MISSING
 from syncd.store.sides import SIDES
 
@@ -137,7 +138,7 @@ def standings(connection: Connection, user_ids: Sequence[int]) -> dict[int, Stan
             I.c.dn,
             *(U.c[name] for name in FIELDS),
         )
-        .outerjoin(I, and_(I.c.user_id == U.c.id, I.c.source == U.c.provider))
+        .outerjoin(I, is_shown())
         .where(U.c.id.in_(user_ids))
     )
     for user_id, version, provider, living, external_id, dn, *values in connection.execute(query):

@@ -342,7 +342,7 @@ class PeopleUndo:
         email, was = fields["email"], now.fields["email"]
         account = {**now.account, **reverse.account}
         kinds = reverse.kinds | kinds_of(reverse, fields, account, self.now)
-        self.of_source |= now.provider == "ldap" and bool(
+        self.of_source |= now.provider != "admin" and bool(
             reverse.fields
             or reverse.account
             or reverse.kinds & (Kind.MISSING | Kind.RETURN | Kind.DELETE)

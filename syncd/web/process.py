@@ -7,7 +7,7 @@ import os
 import signal
 import ssl
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from anyio.to_thread import current_default_thread_limiter
@@ -16,6 +16,7 @@ from syncd import logging
 from syncd.errors import SyncdError, UsageError, cut
 from syncd.listening import listening_socket
 from syncd.web.app import application
+from syncd.web.counting import Counts
 from syncd.web.health import Health
 from syncd.web.serving import Serving
 
@@ -49,9 +50,9 @@ def run(
     The supervisor sends dictionaries, ``{"ready": bool, "because": [sentences]}`` and, when the
     configuration has changed, ``{"settings": Settings}``. Without ``settings`` only health is
     served. A channel that goes both ways gets one ``{"listening": port}`` back once requests are
-    answered. SIGINT and
-    SIGHUP are the supervisor's business and are ignored. The process exits with 0, or with the exit
-    code of an error that it has logged.
+    answered, and ``{"counted": [[what, organization, outcome, reason, number]]}`` now and then.
+    SIGINT and SIGHUP are the supervisor's business and are ignored. The process exits with 0, or
+    with the exit code of an error that it has logged.
     """
     for ignored in (signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
@@ -88,7 +89,11 @@ def serve(
 
     """
     health = Health()
-    serving = None if settings is None else Serving(settings)
+    tell = _Telling(channel)
+    counts = None if settings is None else Counts(tell)
+    serving = None
+    if settings is not None and counts is not None:
+        serving = Serving(settings, counted=counts.add)
     config = uvicorn.Config(
         application(health, serving),
         loop="asyncio",
@@ -110,7 +115,7 @@ def serve(
     except (OSError, ValueError) as error:
         raise _unusable(error) from error
     listening = listening_socket(host, port, setting="http")
-    server = _Server(config, listening, channel)
+    server = _Server(config, listening, tell)
     signal.signal(signal.SIGTERM, server.end)
     # A supervisor may have blocked it while it spawned, and a mask is inherited.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
@@ -121,19 +126,32 @@ def serve(
         with listening:
             server.run(sockets=[listening])
     finally:
+        if counts is not None:
+            counts.close()
         if serving is not None:
             serving.close()
+
+
+class _Telling:
+    """Sends to the supervisor, from several threads; one that has gone is noticed by the reader."""
+
+    def __init__(self, channel: Connection) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+
+    def __call__(self, told: dict[str, Any]) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            if self._channel.writable:
+                self._channel.send(told)
 
 
 class _Server(uvicorn.Server):
     """Leaves signals to whoever runs it, and says when it listens."""
 
-    def __init__(
-        self, config: uvicorn.Config, listening: socket.socket, channel: Connection
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, listening: socket.socket, tell: _Telling) -> None:
         super().__init__(config)
         self._port = listening.getsockname()[1]
-        self._channel = channel
+        self._tell = tell
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -150,10 +168,7 @@ class _Server(uvicorn.Server):
         logging.get_logger().info(
             "the web process listens", action="web_listening", port=self._port, pid=os.getpid()
         )
-        if self._channel.writable:
-            # A supervisor that has gone is noticed by whoever reads.
-            with contextlib.suppress(OSError):
-                self._channel.send({"listening": self._port})
+        self._tell({"listening": self._port})
 
 
 def _listen_to(

@@ -12,14 +12,12 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from tests.servers.slapd import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.acceptance.world import World
 
 PATIENCE_SECONDS = 60
 
@@ -53,10 +51,19 @@ class Manager:
             self.heard.append(message.decode())
 
 
+class Place(Protocol):
+    """Where a daemon runs: a world, or another folder with a configuration."""
+
+    folder: Path
+
+    def command(self, *words: str) -> list[str]:
+        """Return the words that start the installed command there."""
+
+
 class Daemon:
     """One `syncd run`; a context manager that leaves no process behind."""
 
-    def __init__(self, world: World, *words: str, name: str = "daemon", **environment: str) -> None:
+    def __init__(self, world: Place, *words: str, name: str = "daemon", **environment: str) -> None:
         self.world = world
         self._words = words
         self.log = world.folder / f"{name}.log"

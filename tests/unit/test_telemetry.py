@@ -44,6 +44,30 @@ def test_a_directory_has_both_modes_and_the_end_of_its_trust(tmp_path: Path) -> 
     )
 
 
+IDP = {
+    "issuer": "https://login.example.test",
+    "client_id": "syncd",
+    "client_secret": "secret",
+    "authorization_url": "https://login.example.test/authorize",
+    "token_url": "https://login.example.test/token",
+    "jwks_url": "https://login.example.test/jwks",
+}
+
+
+@pytest.mark.parametrize("audience", [None, "https://syncd.example.test/api"])
+def test_an_identity_provider_has_reasons_and_no_modes(
+    tmp_path: Path, audience: str | None
+) -> None:
+    """Why keys may fail is known in advance, and why tokens may where the API takes them."""
+    idp = IDP if audience is None else IDP | {"api_audience": audience}
+    (found,) = _configured(tmp_path, provider="idp", idp=idp)
+    assert found.modes == ()
+    assert {"unreachable", "timeout"} <= set(found.fetch_reasons)
+    assert "none" not in found.fetch_reasons
+    wanted = {"expired", "bad_signature", "unknown_person", "shut_out"}
+    assert wanted <= set(found.token_reasons) if audience else not found.token_reasons
+
+
 @pytest.mark.parametrize("certificates", [[], None])
 def test_without_a_directory_there_are_no_syncs(tmp_path: Path, certificates: Any) -> None:
     """Nobody is alarmed by a sync that cannot happen, or by trust that nobody configured."""

@@ -8,6 +8,7 @@ from syncd.cli.application import Document
 from syncd.cli.blocks import Block, Pairs, Span, Style, blank, line, verbatim
 from syncd.cli.exits import own_faults
 from syncd.cli.render.explain import field_blocks
+from syncd.cli.render.identifying import provider_blocks
 from syncd.cli.render.outline import outline, scalar
 from syncd.cli.render.probe import probe_blocks
 from syncd.cli.words import count, sentence
@@ -51,7 +52,8 @@ def _organization(checked: Document) -> list[Block]:
     ]
     blocks += [line(Span("- ", Style.BAD), _fault(each), indent=2) for each in faults]
     if checked.get("connect"):
-        blocks += probe_blocks(checked["connect"])
+        show = provider_blocks if "issuer" in checked["connect"] else probe_blocks
+        blocks += show(checked["connect"])
     blocks += [
         line(Span("advice: ", Style.WARN), sentence(str(each)), indent=2)
         for each in checked.get("advice") or []

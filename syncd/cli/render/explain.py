@@ -37,7 +37,15 @@ ABSENCES = {
     ),
     "excluded": (
         "somebody deleted this person here for good, and syncs pass over the entry",
-        "Let the next full sync bring it again: syncd exclusions remove {org} {username}",
+        "Let it bring the person again: syncd exclusions remove {org} {username}",
+    ),
+    "not_signed_in": (
+        "nobody of this username has signed in yet",
+        "Check the spelling, or try claims with: syncd mappers try {org} --claims FILE",
+    ),
+    "refused": (
+        "the sign-in was refused",
+        "Correct it at the provider or in the mappers. See: syncd quarantine {org}",
     ),
     "not_synced": (
         "the directory has the person, and no sync has run since",
@@ -65,11 +73,11 @@ def explain_blocks(
         why = f": {listed(because)}." if because else "."
         blocks.append(line(Span("Disabled", Style.BAD), why))
     blocks += [line(f"The account {to_come(each)}.") for each in user.get("upcoming") or []]
-    said = (
-        "Values as the directory has them now."
-        if report.get("live")
-        else ("Values as the journal has them; the directory was not asked.")
-    )
+    said = "Values as the journal has them; the directory was not asked."
+    if report.get("live"):
+        said = "Values as the directory has them now."
+    elif user.get("provider") == "idp":
+        said = "Values as the sign-ins have left them."
     blocks.append(line(Span(said, Style.DIM)))
     if role is None and group is None:
         blocks += field_blocks(report.get("fields") or [])
@@ -104,13 +112,20 @@ def _field(field: Document) -> tuple[Piece, ...]:
             None,
             (
                 f"mapper {field['mapper']}" if field.get("mapper") else "",
-                f"run {field['run']}" if field.get("run") else "",
+                _when(field),
             ),
         )
     )
     if detail:
         origin += f" ({detail})"
     return (value or "nothing", Span(origin, Style.DIM))
+
+
+def _when(told: Document) -> str:
+    """Return which run or change set something is of."""
+    if told.get("run"):
+        return f"run {told['run']}"
+    return f"change set {told['change_set']}" if told.get("change_set") else ""
 
 
 def _text(value: object) -> str:
@@ -140,7 +155,8 @@ def _source(source: Document | str) -> str:
         return "everyone has it"
     if source.get("group"):
         return _by_group(source)
-    run = f" in run {source['run']}" if source.get("run") else ""
+    when = _when(source)
+    run = f" in {when}" if when else ""
     if mapper == "manual":
         return f"given by hand{run}"
     given = f"given by mapper {mapper}{run}"

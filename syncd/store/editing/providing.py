@@ -10,6 +10,7 @@ from sqlalchemy import and_, delete, exists, insert, select, update
 from syncd.errors import NotFound, Refused
 from syncd.records import fold, provider_of
 from syncd.store import schema
+from syncd.store.identifying import IDP, is_issuer
 from syncd.store.linking import OTHER_PROVIDER, PROVIDER, is_left_behind
 from syncd.store.restricting import holds
 
@@ -32,18 +33,28 @@ def take_over(change: Change, username: str, *, source: str, external_id: str | 
 
     Raises:
         NotFound: There is nobody of that username.
-        Refused: He is the provider's already, or the id is another person's.
+        Refused: He is the provider's already, the id is another person's, or there is none where
+            only an identity provider can say it.
 
     """
     connection, org = change.connection, change.organization_id
-    provider, external_id = provider_of(source), external_id or str(uuid4())
+    provider = provider_of(source)
+    if external_id is None and provider == IDP:
+        raise Refused(
+            "only the identity provider can say by what subject it knows a person; name that with "
+            "--external-id"
+        )
+    external_id = external_id or str(uuid4())
     mine = and_(U.c.organization_id == org, U.c.username_key == fold(username), U.c.living)
     row = connection.execute(select(U.c.id, U.c.username, U.c.provider).where(mine)).one_or_none()
     if row is None:
         raise NotFound(f"there is no person {username} in {org}")
-    if row.provider == provider:
-        raise Refused(f"{row.username} is of the provider {provider} already; nothing is to link")
     known = and_(I.c.organization_id == org, I.c.source == source)
+    # Of an identity provider under another issuer: he was its person before that was changed.
+    of_source = select(I.c.external_id).where(known, I.c.user_id == row.id)
+    moved = provider == IDP and connection.execute(of_source).first() is None
+    if row.provider == provider and not moved:
+        raise Refused(f"{row.username} is of the provider {provider} already; nothing is to link")
     other = connection.execute(
         select(U.c.username)
         .join(I, I.c.user_id == U.c.id)
@@ -55,6 +66,8 @@ def take_over(change: Change, username: str, *, source: str, external_id: str | 
             "in_use",
         )
     connection.execute(delete(I).where(known, I.c.user_id == row.id))
+    if provider == IDP:
+        forget_issuers(change, row.id)
     connection.execute(
         insert(I).values(
             organization_id=org,
@@ -84,3 +97,9 @@ def take_over(change: Change, username: str, *, source: str, external_id: str | 
         {"provider": provider, "source": source, "external_id": external_id},
     )
     return Taken(row.id, row.username, row.provider)
+
+
+def forget_issuers(change: Change, user_id: int) -> None:
+    """Let no identity provider know somebody any more; a person has one id of all of them."""
+    issuers = and_(I.c.organization_id == change.organization_id, is_issuer(I.c.source))
+    change.connection.execute(delete(I).where(issuers, I.c.user_id == user_id))

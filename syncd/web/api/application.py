@@ -29,8 +29,9 @@ _REASONS: Final = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
 }
 _PURPOSE: Final = (
-    "Users, roles, groups and permissions of one organization. Requests carry an API token; "
-    "`syncd token create` makes one. Every error is a problem (RFC 9457)."
+    "Users, roles, groups and permissions of one organization. Requests carry an API token "
+    "(`syncd token create` makes one), or an access token of the organization's identity provider, "
+    "where it takes those. Every error is a problem (RFC 9457)."
 )
 
 _ORGANIZATION: Final = {
@@ -144,7 +145,8 @@ def _finish(description: dict[str, Any]) -> None:
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "syncd_<id>_<secret>",
-            "description": "An API token.",
+            "description": "An API token, or an access token (RFC 9068) of the organization's "
+            "identity provider, where its api_audience is configured.",
         }
     }
     description["security"] = [{"token": []}]

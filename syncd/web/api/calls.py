@@ -132,6 +132,8 @@ def _authenticated(request: Request) -> Caller | None:
 
     Raises:
         NotAuthenticated: The token lets nobody in.
+        InsufficientScope: The identity provider made it for something else.
+        ProviderUnavailable: The identity provider's keys cannot be had.
         NotFound: It belongs to another organization than the one in the path, of which nothing is
             said, not even that it exists.
 
@@ -141,8 +143,9 @@ def _authenticated(request: Request) -> Caller | None:
         return None
     serving: Serving = request.app.state.serving
     app = serving.app
-    organization, principal = app.authenticate(token.strip())
-    wanted = request.path_params.get("org", organization)
+    asked: str | None = request.path_params.get("org")
+    organization, principal = app.authenticate(token.strip(), asked)
+    wanted = organization if asked is None else asked
     if wanted != organization or organization not in app.settings.organizations:
         raise NotFound(f"there is no organization {wanted}")
     if principal.token_id is not None:

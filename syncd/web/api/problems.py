@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,12 +12,14 @@ from pydantic import BaseModel, Field
 from syncd import logging
 from syncd.errors import (
     ConstraintViolated,
+    InsufficientScope,
     LeaseHeld,
     NotAuthenticated,
     NotFound,
     OrganizationPaused,
     OrganizationPending,
     PlanNotApprovable,
+    ProviderUnavailable,
     Refused,
     StoreUnavailable,
     SyncdError,
@@ -30,12 +33,14 @@ MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:syncd:problem:"
 REALM: Final = 'Bearer realm="syncd"'
 RETRY_SECONDS: Final = 5
+_SCOPE: Final = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*", re.ASCII)
 
 # By the reason of a refusal; the others are conflicts with what there is.
 _REFUSED: Final = {
     "not_allowed": HTTPStatus.FORBIDDEN,
     "exceeds_own": HTTPStatus.FORBIDDEN,
     "owner_only": HTTPStatus.FORBIDDEN,
+    "insufficient_scope": HTTPStatus.FORBIDDEN,
     "stale": HTTPStatus.PRECONDITION_FAILED,
     "invalid": HTTPStatus.UNPROCESSABLE_ENTITY,
     "expired": HTTPStatus.GONE,
@@ -45,6 +50,7 @@ _STATUS: Final[tuple[tuple[type[SyncdError], HTTPStatus], ...]] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (StoreUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ProviderUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (ConstraintViolated, HTTPStatus.CONFLICT),
     (LeaseHeld, HTTPStatus.CONFLICT),
     (PlanNotApprovable, HTTPStatus.CONFLICT),
@@ -108,7 +114,10 @@ def of_error(error: SyncdError) -> JSONResponse:
     """Return the problem that one of the project's errors is to whoever asked."""
     if isinstance(error, Refused):
         status = _REFUSED.get(error.reason, HTTPStatus.CONFLICT)
-        return problem(status, error.reason, str(error))
+        headers = None
+        if isinstance(error, InsufficientScope):
+            headers = _lacking(error.scope)
+        return problem(status, error.reason, str(error), headers=headers)
     for kind, status in _STATUS:
         if isinstance(error, kind):
             return problem(status, error.code, str(error), headers=_headers(status))
@@ -132,7 +141,8 @@ def missing_token() -> JSONResponse:
     return problem(
         HTTPStatus.UNAUTHORIZED,
         "not_authenticated",
-        "send an API token: Authorization: Bearer syncd_…; `syncd token create` makes one",
+        "send an API token: Authorization: Bearer syncd_…; `syncd token create` makes one; or an "
+        "access token of the organization's identity provider, where it takes those",
         headers={"WWW-Authenticate": REALM},
     )
 
@@ -143,9 +153,7 @@ def lacking(section: str, level: str) -> JSONResponse:
         HTTPStatus.FORBIDDEN,
         "not_allowed",
         f"this needs the permission to {level} the section {section}",
-        headers={
-            "WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{section}:{level}"'
-        },
+        headers=_lacking(f"{section}:{level}"),
     )
 
 
@@ -158,6 +166,13 @@ def of_invalid(errors: Sequence[Any]) -> JSONResponse:
     return problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"the request is wrong: {told}", faults=faults
     )
+
+
+def _lacking(scope: str) -> dict[str, str]:
+    """Return the header that names the scope that is lacking (RFC 6750 section 3)."""
+    # A scope has neither quotes nor backslashes (RFC 6749 section 3.3); a header could not.
+    named = f', scope="{scope}"' if _SCOPE.fullmatch(scope) else ""
+    return {"WWW-Authenticate": f'{REALM}, error="insufficient_scope"{named}'}
 
 
 def _headers(status: HTTPStatus) -> dict[str, str]:

@@ -610,6 +610,147 @@ SETTINGS: Document = {
     "organizations": [{"id": "acme", "users_dn": ["ou=users,dc=acme,dc=example"]}],
 }
 
+PERSON: Document = {
+    "source": "https://login.example.org/",
+    "external_id": "s-1",
+    "newcomer": True,
+    "fields": [
+        {
+            "field": "username",
+            "value": "mia",
+            "mapper": "username",
+            "attribute": "preferred_username",
+            "raw": ["mia"],
+        },
+        {"field": "email", "value": None, "mapper": "email", "attribute": "email", "raw": []},
+    ],
+    "mappers": [
+        {
+            "mapper": "staff",
+            "type": "claim-to-role",
+            "target": "Staff of the northern department",
+            "outcome": "matches",
+            "gives": True,
+        },
+        {
+            "mapper": "teams",
+            "type": "claim-to-group",
+            "target": "/Red",
+            "outcome": "elsewhere",
+            "gives": None,
+        },
+        {
+            "mapper": "gate",
+            "type": "essential-claim",
+            "target": None,
+            "outcome": "matches",
+            "gives": True,
+        },
+    ],
+    "record": {
+        "username": "mia",
+        "attributes": {},
+        "roles": [{"name": "Staff of the northern department", "sources": ["staff"]}],
+        "groups": [],
+    },
+}
+
+VERIFIED: Document = {
+    "organization": "acme",
+    "kind": "id",
+    "issuer": "https://login.example.org/",
+    "outcome": "accepted",
+    "reason": None,
+    "detail": None,
+    "checks": [
+        {"check": "size", "outcome": "passed", "detail": "812 of 32,768 bytes"},
+        {"check": "signature", "outcome": "passed", "detail": "RS256 with the key k1"},
+        {
+            "check": "authentication_time",
+            "outcome": "skipped",
+            "detail": "no longest time since the sign-in was asked for",
+        },
+    ],
+    "verified": {
+        "subject": "s-1",
+        "issued_at": "2026-02-02T10:00:00Z",
+        "expires_at": "2026-02-02T10:05:00Z",
+        "authenticated_at": None,
+        "session_id": "abc",
+        "client_id": None,
+        "scope": None,
+    },
+    "claims": {"sub": "s-1", "preferred_username": "mia"},
+    "person": PERSON,
+    "then": {
+        "would": "create",
+        "reason": None,
+        "detail": None,
+        "username": "mia",
+        "enabled": None,
+        "linked": None,
+        "roles": ["Staff of the northern department"],
+        "groups": ["/Red"],
+        "remarks": [
+            {"kind": "unknown_role", "mapper": "staff", "detail": "there is no role Staff"}
+        ],
+    },
+}
+
+TOKEN_REFUSED: Document = {
+    **VERIFIED,
+    "outcome": "refused",
+    "reason": "expired",
+    "detail": "the token ended 3,600 seconds ago",
+    "verified": None,
+    "claims": None,
+    "person": None,
+    "then": None,
+}
+
+DISCOVERED: Document = {
+    "issuer": "https://login.example.org/",
+    "idp": {
+        "issuer": "https://login.example.org/",
+        "token_url": "https://login.example.org/token",
+        "default_scopes": ["openid", "profile", "email"],
+        "jwks_url": "https://login.example.org/keys",
+    },
+    "optional": {"backchannel_logout": True},
+    "comments": {"default_scopes": "also offered: groups"},
+    "warnings": ["The provider does not say that it checks S256 code challenges"],
+    "backchannel_logout_supported": True,
+    "iss_parameter_supported": False,
+    "code_challenge_methods": ["S256"],
+}
+
+PROVIDER_CHECKED: Document = {
+    "organizations": [
+        {
+            "id": "login",
+            "name": "Login",
+            "provider": "idp",
+            "faults": [],
+            "connect": {
+                "issuer": "https://login.example.org/",
+                "keys": {
+                    "url": "https://login.example.org/keys",
+                    "usable": 2,
+                    "ignored": ["key k9: RSA of 1024 bits is too short"],
+                },
+                "discovery": {
+                    "found": True,
+                    "because": None,
+                    "differences": ["token_url is another"],
+                },
+            },
+            "advice": ["token_url is another"],
+        }
+    ],
+    "warnings": [],
+    "ok": True,
+}
+
 ANSWERS: dict[str, Any] = {
     "check": CHECKED,
     "plan": PLANNED,
@@ -637,6 +778,9 @@ ANSWERS: dict[str, Any] = {
         },
         "fields": EXPLAINED["fields"],
     },
+    "try_claims": {"organization": "acme", "person": PERSON, "refused": None},
+    "verify_token": VERIFIED,
+    "idp_discover": DISCOVERED,
     "config_show": SETTINGS,
     "config_schema": {"type": "object", "properties": {}},
     "db_prune": {
@@ -771,6 +915,20 @@ class RecordedApp:
     def mappers(self) -> Any:
         """Answer as recorded."""
         return self._answer("mappers")
+
+    def try_claims(self, org: str, body: bytes) -> Any:
+        """Answer as recorded."""
+        return self._answer("try_claims", org, body)
+
+    def verify_token(
+        self, org: str, text: str, *, kind: str = "id", nonce: str | None = None
+    ) -> Any:
+        """Answer as recorded."""
+        return self._answer("verify_token", org, text, kind=kind, nonce=nonce)
+
+    def idp_discover(self, url: str, **more: Any) -> Any:
+        """Answer as recorded."""
+        return self._answer("idp_discover", url, **more)
 
     def try_mappers(self, org: str, user: str) -> Any:
         """Answer as recorded."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from tests.unit.cli import recorded
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.unit.cli.conftest import Call
 
 
@@ -49,6 +53,14 @@ if TYPE_CHECKING:
         (["config", "schema"], ("config_schema", (), {})),
         (["mappers"], ("mappers", (), {})),
         (["mappers", "try", "acme", "--user", "x"], ("try_mappers", ("acme", "x"), {})),
+        (
+            ["idp", "discover", "https://login.example.org", "--network", "10.0.0.0/8"],
+            (
+                "idp_discover",
+                ("https://login.example.org",),
+                {"networks": ["10.0.0.0/8"], "certificates": []},
+            ),
+        ),
         (["db", "upgrade"], ("db_upgrade", (), {})),
         (["db", "prune"], ("db_prune", (), {})),
         (["show", "acme", "--", "-ada"], ("show", ("acme", "-ada"), {})),
@@ -92,7 +104,11 @@ def test_global_options_stand_before_and_behind_the_command(words: list[str], ca
         (["config"], "'config' takes one of: show, schema."),
         (["db", "downgrade"], "'db' takes one of: upgrade, prune."),
         (["runs", "show"], "Missing argument 'RUN'"),
-        (["mappers", "try", "acme"], "Missing option '--user'"),
+        (["mappers", "try", "acme"], "give --user NAME for a directory, or --claims FILE"),
+        (["mappers", "try", "acme", "--user", "x", "--claims", "y"], "or --claims FILE"),
+        (["mappers", "try", "acme", "--claims", "/nowhere/claims.json"], "cannot be read"),
+        (["idp", "discover", "https://x.test", "--certificate", "/nowhere.pem"], "cannot be read"),
+        (["idp"], "'idp' takes one of: discover."),
     ],
 )
 def test_a_wrong_call_is_told_in_one_sentence(words: list[str], message: str, call: Call) -> None:
@@ -103,6 +119,48 @@ def test_a_wrong_call_is_told_in_one_sentence(words: list[str], message: str, ca
     assert message in result.err
     assert result.err.count("\n") == 1
     assert result.app.calls == []
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["token", "verify", "acme"], {"kind": "id", "nonce": None}),
+        (
+            ["token", "verify", "acme", "--kind", "access", "--nonce", "n"],
+            {"kind": "access", "nonce": "n"},
+        ),
+    ],
+)
+def test_a_token_comes_from_standard_input(
+    words: list[str], asked: object, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands there is asked about without the white space around it."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b" a.b.c\n\n")))
+    assert call(*words).app.calls[-1] == ("verify_token", ("acme", "a.b.c"), asked)
+
+
+def test_claims_come_from_a_file_or_from_standard_input(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The file's bytes are asked about as they are."""
+    (tmp_path / "claims.json").write_bytes(b'{"sub": "x"}')
+    for name in (str(tmp_path / "claims.json"), "-"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"sub": "x"}')))
+        result = call("mappers", "try", "acme", "--claims", name)
+        assert result.app.calls[-1] == ("try_claims", ("acme", b'{"sub": "x"}'), {})
+
+
+def test_a_token_is_not_typed_on_a_terminal(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal would show and keep it, so it is to be piped."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    result = call("token", "verify", "acme")
+    assert (result.code, result.app.calls) == (2, [])
+    assert "syncd token verify acme < token.txt" in result.err
 
 
 def test_a_wrong_call_with_json_is_a_document(call: Call) -> None:
@@ -127,7 +185,7 @@ def test_verbose_logs_each_search(word: str, call: Call) -> None:
     assert call("users", "acme", word).app.calls[0] == ("load", (None,), {"log_searches": True})
 
 
-@pytest.mark.parametrize("words", [["mappers"], ["config", "schema"]])
+@pytest.mark.parametrize("words", [["mappers"], ["config", "schema"], ["idp", "discover", "x"]])
 def test_what_the_program_knows_needs_no_configuration(words: list[str], call: Call) -> None:
-    """The mapper types and the schema are printed without any file being read."""
-    assert [name for name, _, _ in call(*words).app.calls] == ["_".join(words)]
+    """Mapper types, schema and a provider's metadata are printed without any file being read."""
+    assert [name for name, _, _ in call(*words).app.calls] == ["_".join(words[:2])]

@@ -89,6 +89,7 @@ def test_help_of_runs_points_at_runs_show(call: Call) -> None:
     """Commands that share a word name each other."""
     assert "runs show RUN" in call("runs", "--help").out
     assert "mappers try ORG --user NAME" in call("mappers", "-h").out
+    assert "token verify ORG" in call("token", "-h").out
 
 
 def test_help_behind_a_global_option_is_the_same(call: Call) -> None:
@@ -110,7 +111,7 @@ def test_no_words_show_the_help_as_an_error(call: Call) -> None:
     assert result.err.startswith("Usage: syncd")
 
 
-@pytest.mark.parametrize("name", ["idp"])
+@pytest.mark.parametrize("name", ["session"])
 def test_commands_of_later_versions_are_not_offered(name: str, call: Call) -> None:
     """A command that does nothing yet is unknown, not a stub."""
     result = call(name)

@@ -47,6 +47,7 @@ ALL = [
     ("config", "schema"),
     ("mappers",),
     ("mappers", "try", "acme", "--user", "x"),
+    ("idp", "discover", "https://login.example.org"),
     ("db", "upgrade"),
     ("db", "prune"),
 ]
@@ -55,6 +56,7 @@ METHODS = {
     ("config", "show"): "config_show",
     ("config", "schema"): "config_schema",
     ("mappers", "try", "acme", "--user", "x"): "try_mappers",
+    ("idp", "discover", "https://login.example.org"): "idp_discover",
     ("db", "upgrade"): "db_upgrade",
     ("db", "prune"): "db_prune",
 }
@@ -164,6 +166,28 @@ def test_explaining_somebody_whom_nobody_knows_exits_7(
 def test_check_exits_with_the_largest_problem(report: Any, code: int, call: Call) -> None:
     """A fault is 2, a directory that does not answer 4, and 1 is never returned."""
     assert call("check", check=report).code == code
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, 0),
+        ({"then": None}, 0),
+        ({"then": {"would": "unknown", "reason": "store_unavailable"}}, 0),
+        ({"then": {"would": "refuse", "reason": "excluded"}}, 1),
+        ({"then": {"would": "keep", "enabled": False}}, 1),
+        ({"outcome": "refused", "reason": "expired", "then": None}, 1),
+        ({"outcome": "refused", "reason": "keys_unavailable", "then": None}, 4),
+    ],
+    ids=["right", "logout", "no store", "person", "shut out", "token", "keys"],
+)
+def test_a_verified_token_exits_with_what_became_of_it(
+    changes: dict[str, Any], code: int, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token or person that would be refused is 1, and 4 is that nobody can tell."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a.b.c")))
+    report = {**recorded.VERIFIED, **changes}
+    assert call("token", "verify", "acme", verify_token=report).code == code
 
 
 def test_the_largest_problem_comes_first() -> None:

@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
-from syncd.cli.render import configuration, explain, model, people, runs, status
+from syncd.cli.render import configuration, explain, identifying, model, people, runs, status
 from syncd.cli.render.changes import change_blocks, danger
 from syncd.cli.screen import Screen
 from syncd.cli.words import cells
@@ -40,6 +41,10 @@ REPORTS: dict[str, Any] = {
     "status acme": lambda: status.one_blocks(recorded.STATUS[0]),
     "check": lambda: configuration.check_blocks(recorded.CHECKED),
     "mappers": lambda: configuration.mapper_blocks(recorded.MAPPERS),
+    "check idp": lambda: configuration.check_blocks(recorded.PROVIDER_CHECKED),
+    "token": lambda: identifying.verified_blocks(recorded.VERIFIED),
+    "token refused": lambda: identifying.verified_blocks(recorded.TOKEN_REFUSED),
+    "claims": lambda: identifying.tried_claims_blocks(recorded.ANSWERS["try_claims"]),
     "db upgrade": lambda: configuration.upgraded_blocks(recorded.ANSWERS["db_upgrade"]),
     "db prune": lambda: configuration.pruned_blocks(recorded.ANSWERS["db_prune"]),
 }
@@ -69,6 +74,7 @@ def test_every_report_fits_the_terminal(name: str, width: int) -> None:
 def test_wrapping_loses_no_word(name: str) -> None:
     """Apart from tables, a narrow terminal shows the same words as a pipe."""
     tables = {"plan", "blocked", "runs", "users", "roles", "groups", "quarantine", "status"}
+    tables |= {"token", "token refused", "claims"}
     if name not in tables | {"check", "mappers", "db prune"}:
         wide, narrow = flat(REPORTS[name]()), shown(REPORTS[name](), 60)
         assert "".join(wide.split()) == "".join(narrow.split())
@@ -473,6 +479,10 @@ def test_an_organizations_state_is_one_word(change: dict[str, Any], state: str) 
         ({"mapper": "default"}, "everyone has it"),
         ({"mapper": "staff", "run": "r-1"}, "given by mapper staff in run r-1"),
         (
+            {"mapper": "staff", "run": None, "change_set": "c-000007"},
+            "given by mapper staff in change set c-000007",
+        ),
+        (
             {"mapper": "roles", "member_value": "cn=x"},
             "given by mapper roles, because the entry says cn=x",
         ),
@@ -535,3 +545,45 @@ def test_values_of_a_change(change: dict[str, Any], text: str) -> None:
     assert flat(change_blocks({}, [row], would=True, limit=20)).endswith(
         f"update ada {text or '-'} c"
     )
+
+
+def _then(would: str, **more: Any) -> dict[str, Any]:
+    return {**recorded.VERIFIED, "then": {**recorded.VERIFIED["then"], "would": would, **more}}
+
+
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        (recorded.VERIFIED, "A sign-in would make mia, who is not known yet."),
+        (_then("update"), "A sign-in would change mia, who is known."),
+        (_then("keep"), "A sign-in would change nothing of mia, who is known."),
+        (_then("create", linked="m.old"), "A sign-in would take over m.old, whom a former"),
+        (_then("keep", enabled=False), "mia may not sign in; see why with syncd show acme mia"),
+        (
+            _then("refuse", reason="username_taken", detail="mia is somebody else"),
+            "A sign-in would be refused (username_taken): mia is somebody else.",
+        ),
+        (
+            _then("unknown", detail="the store is not there"),
+            "What a sign-in would do cannot be told: the store is not there.",
+        ),
+        ({**_then("let in"), "kind": "access"}, "The API would let mia in."),
+        (
+            {**_then("refuse", reason="shut_out", detail="see why"), "kind": "access"},
+            "At the API the person would be refused (shut_out): see why.",
+        ),
+    ],
+    ids=lambda value: "" if isinstance(value, dict) else value[:24],
+)
+def test_what_a_token_would_lead_to(report: dict[str, Any], told: str) -> None:
+    """Each way that a sign-in or a request can go is a sentence with the next step."""
+    assert told in flat(identifying.verified_blocks(report))
+
+
+def test_discovered_settings_are_yaml_with_remarks() -> None:
+    """Everything that is no setting is a comment, so that all of it can go into the file."""
+    text = shown(identifying.discovered_blocks(recorded.DISCOVERED))
+    assert yaml.safe_load(text) == {"idp": recorded.DISCOVERED["idp"]}
+    assert "  # also offered: groups\n  default_scopes: " in text
+    assert "  # backchannel_logout: true\n" in text
+    assert "# warning: The provider does not say" in text

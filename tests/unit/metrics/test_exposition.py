@@ -339,3 +339,32 @@ def test_promtool_has_nothing_to_complain_about() -> None:
 def test_the_rooms_count_requests_in_the_same_buckets() -> None:
     """The directory's room counts in the bounds that the metrics tell, so nothing is rounded up."""
     assert families.REQUEST_BOUNDS == BOUNDS
+
+
+def test_what_the_web_process_counts_is_added_up() -> None:
+    """Tokens and fetches are sums by outcome and reason, and what is no word of ours is other."""
+    login = Configured(id="login", token_reasons=("expired",), fetch_reasons=("timeout",))
+    metrics = _metrics(configured=(login, ACME))
+    tokens = 'syncd_tokens_validated_total{organization="login",outcome="%s",reason="%s"}'
+    fetches = 'syncd_jwks_fetches_total{organization="login",outcome="%s",reason="%s"}'
+    known = _samples(metrics)
+    assert known[tokens % ("accepted", "none")] == known[tokens % ("refused", "expired")] == 0
+    assert known[fetches % ("fetched", "none")] == known[fetches % ("failed", "timeout")] == 0
+    assert not [name for name in known if "tokens_validated" in name and ACME_LABEL in name]
+    for _ in range(2):
+        metrics.record_counted(
+            [
+                ("tokens", "login", "accepted", "none", 3),
+                ("tokens", "login", "refused", "expired", 1),
+                ("jwks", "login", "failed", "timeout", 2),
+                ("jwks", "login", "made up", "no word at all", 1),
+                ("tokens", "nowhere", "accepted", "none", 1),
+                ("nonsense", "login", "accepted", "none", 1),
+            ]
+        )
+    found = _samples(metrics)
+    assert found[tokens % ("accepted", "none")] == 6
+    assert found[tokens % ("refused", "expired")] == 2
+    assert found[fetches % ("failed", "timeout")] == 4
+    assert found[fetches % ("other", "other")] == 2
+    assert not [name for name in found if "nowhere" in name or "nonsense" in name]

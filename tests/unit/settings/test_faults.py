@@ -332,11 +332,6 @@ MAPPERS = [
         'found "user-atribute"; did you mean user-attribute?',
     ),
     (
-        "{name: x, type: claim-to-role}",
-        "mappers[0]: type claim-to-role is not available in this version; available: "
-        f"{MAPPER_TYPES}",
-    ),
-    (
         "{name: x}",
         f"mappers[0]: needs a type, one of {MAPPER_TYPES}; only the predefined mappers (username, "
         "first name, last name, email, createTimestamp, modifyTimestamp) are named without one, "

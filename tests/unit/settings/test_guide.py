@@ -242,8 +242,8 @@ def idp(place: Place, **changes: object) -> None:
         ),
         (
             {"allowed_algorithms": "[none]"},
-            "idp.allowed_algorithms[0]: must be one of RS256, "
-            'RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA; found "none"',
+            "idp.allowed_algorithms[0]: must be one of RS256, RS384, RS512, PS256, PS384, PS512, "
+            'ES256, ES384, ES512, EdDSA, Ed25519, HS256, HS384, HS512; found "none"',
         ),
         (
             {"roles_dn": "ou=r"},
@@ -282,7 +282,7 @@ def test_a_provider_on_this_machine_may_lack_tls(place: Place) -> None:
         ({"allowed_clock_skew": "10m"}, "is above 5m: tokens stay valid that much longer"),
         (
             {"validate_signatures": "false", "jwks_url": ""},
-            "is off: whoever can send a token can be anybody",
+            "is off: whoever can answer in the token URL's place can be anybody",
         ),
     ],
 )

@@ -7,23 +7,12 @@ import pytest
 
 from syncd.ldap.vendors import VENDORS
 from syncd.mappers import options
-from syncd.mappers.account_options import AccountStateOptions
 from syncd.settings import MAPPER_MODELS, PREDEFINED_NAMES, VENDOR_DEFAULTS, RoleImport
 from syncd.settings.vendors import IN_CHAIN_VENDORS
 
 if TYPE_CHECKING:
     from tests.unit.settings.conftest import Place
 
-OPTIONS = {
-    "user-attribute": options.UserAttributeOptions,
-    "full-name": options.FullNameOptions,
-    "hardcoded-attribute": options.HardcodedAttributeOptions,
-    "hardcoded-role": options.HardcodedRoleOptions,
-    "hardcoded-group": options.HardcodedGroupOptions,
-    "role": options.RoleImportOptions,
-    "group": options.GroupImportOptions,
-    "account-state": AccountStateOptions,
-}
 # What is the settings' own business, and what app fills in from the directory's section.
 OWN = {"type", "enabled", "renamed_from"}
 FILLED_IN = {"uuid_attribute", "primary_group_by"}
@@ -31,7 +20,7 @@ FILLED_IN = {"uuid_attribute", "primary_group_by"}
 
 def names_of(kind: str) -> set[str]:
     """Return the field names of a mapper's options."""
-    return {each.name for each in dataclasses.fields(OPTIONS[kind])}
+    return {each.name for each in dataclasses.fields(options.OPTIONS[kind])}
 
 
 @pytest.mark.parametrize("kind", list(MAPPER_MODELS))
@@ -50,7 +39,7 @@ def test_the_keys_of_import_roles_are_the_fields_of_its_options() -> None:
 def test_the_defaults_of_a_mapper_are_those_of_its_options(kind: str) -> None:
     """What is not configured means the same in both rooms."""
     fields = MAPPER_MODELS[kind].model_fields
-    for option in dataclasses.fields(OPTIONS[kind]):
+    for option in dataclasses.fields(options.OPTIONS[kind]):
         required = option.default is dataclasses.MISSING
         assert fields[option.name].is_required() == required
         if not required:

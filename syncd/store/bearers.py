@@ -1,0 +1,91 @@
+"""Who shows an access token of an organization's identity provider, and what he may do now."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import and_, bindparam, exists, or_, select
+
+from syncd.records import provider_of
+from syncd.store import effective, schema
+from syncd.store.editing.owners import OWNER_ROLE
+from syncd.store.leases import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Select
+
+    from syncd.permissions import Level
+    from syncd.store.database import Database
+
+U, I, X, ORG = schema.users, schema.identities, schema.restrictions, schema.organizations
+G, GM, GA, GR = (
+    schema.grants,
+    schema.group_members,
+    schema.group_ancestors,
+    schema.group_roles,
+)
+
+
+class Bearer(NamedTuple):
+    """A person as he is now, whom a verified token is of."""
+
+    user_id: int
+    username: str
+    may_sign_in: bool
+    levels: Mapping[str, Level]
+    owner: bool
+
+
+def bearer(
+    database: Database, organization_id: str, source: str, external_id: str
+) -> Bearer | None:
+    """Return whom an issuer knows by this subject; None if nobody is here whom it speaks for.
+
+    That is so, too, while the provider is not the one that is applied, or the organization is gone.
+    """
+    with database.of(organization_id).read_by_key() as connection:
+        given = {
+            "organization_id": organization_id,
+            "source": source,
+            "external_id": external_id,
+            "provider": provider_of(source),
+            "now": clock(connection),
+        }
+        row = connection.execute(_person(), given).one_or_none()
+        if row is None:
+            return None
+        may = effective.levels(connection, [row.id])[row.id]
+    return Bearer(row.id, row.username, not row.shut, may, bool(row.owner))
+
+
+@cache
+def _person() -> Select[Any]:
+    """Return the person, whether he is shut out and owns; asked too often to be made anew."""
+    now = bindparam("now", type_=schema.UtcTime())
+    shut = exists().where(
+        X.c.user_id == U.c.id, X.c.since <= now, or_(X.c.until.is_(None), X.c.until > now)
+    )
+    granted = exists().where(G.c.user_id == U.c.id, G.c.role_id == OWNER_ROLE)
+    by_group = exists().where(
+        GM.c.user_id == U.c.id,
+        GA.c.group_id == GM.c.group_id,
+        GR.c.group_id == GA.c.ancestor_id,
+        GR.c.role_id == OWNER_ROLE,
+    )
+    return (
+        select(U.c.id, U.c.username, shut.label("shut"), or_(granted, by_group).label("owner"))
+        .select_from(I)
+        .join(U, U.c.id == I.c.user_id)
+        .join(ORG, and_(ORG.c.id == I.c.organization_id, ORG.c.deleted_at.is_(None)))
+        .where(
+            I.c.organization_id == bindparam("organization_id"),
+            I.c.source == bindparam("source"),
+            I.c.external_id == bindparam("external_id"),
+            U.c.living,
+            U.c.provider == bindparam("provider"),
+            ORG.c.provider == bindparam("provider"),
+        )
+    )
