@@ -56,6 +56,7 @@ class App(Organizing):
 
     def take_over(self, old: App) -> None:
         """Go on with another app's open store if it is the same; else open this one's."""
+        self.keep_providers(old)
         store = self.settings.daemon.store
         if store.url == old.settings.daemon.store.url:
             self._database = old._database

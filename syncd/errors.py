@@ -286,7 +286,7 @@ class SignInRefused(SyncdError):
 
     Reasons: username_taken, excluded, deleted, disabled, essential_claim, missing_username,
     bad_username, missing_mandatory, not_text, too_long, slow_pattern, groups_overage,
-    unknown_role, role_name_reserved, not_configured, pending, paused.
+    unknown_role, role_name_reserved, not_configured, pending, paused, other_provider.
     """
 
     code = "sign_in_refused"

@@ -81,6 +81,17 @@ class Identifying(Looking):
                 self._providers[org] = compose_provider(organization, fetched=fetched)
             return self._providers[org]
 
+    def keep_providers(self, old: Identifying) -> None:
+        """Go on with the providers of organizations that are as before.
+
+        Their keys count on while they cannot be fetched: another organization's file, or none at
+        all, is no reason to let nobody in.
+        """
+        before, now = old.settings.organizations, self.settings.organizations
+        kept = dict(old._providers)
+        kept = {org: each for org, each in kept.items() if now.get(org) == before[org]}
+        self._providers = kept | self._providers
+
     # --- access tokens at the API ---------------------------------------------------------------
 
     def authenticate_bearer(self, text: str, org: str | None) -> tuple[str, Principal]:
@@ -186,6 +197,14 @@ class Identifying(Looking):
 
         """
         claims, provider = token.claims, self.provider(org)
+        audience = claims.values["aud"]
+        for_us = provider.options.client_id in (audience if type(audience) is list else [audience])
+        if claims.issuer != provider.options.issuer or not for_us:
+            # Verified for another organization, or by the settings of before.
+            raise SignInRefused(
+                "other_provider",
+                f"the token is not of the provider that {org} has by now; sign in again",
+            )
         arrivals = self._arrivals(org)
         self.found(org)
         for attempt in range(1, MOST_ATTEMPTS + 1):

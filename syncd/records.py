@@ -224,7 +224,8 @@ class Arrival:
     # Mappers that say all of what they give: what they gave before and do not now is taken back.
     # Of others (import after the first time, a claim that is missing or cut) it stays.
     speaking: frozenset[str]
-    # All mappers that are configured; what one that is not gave is taken back.
+    # All mappers that are configured, but for those of claims that give nothing; what any other
+    # gave is taken back.
     mappers: frozenset[str]
     # Former name to present name of a mapper: what the former gave is the present one's.
     renamed: Mapping[str, str] = field(default_factory=dict)

@@ -164,13 +164,16 @@ def compile_claims(
                 person.add("username", source, first_only=first_only)
             case _:
                 gifts.append(compile_gift(options, first_only=first_only))
+    giving = {gift.mapper for gift in gifts if gift.granted is not None}
+    # What one that gives nothing gave is of a time when it was of another type.
+    empty_handed = {options.name for options in mappers} - giving
     return ClaimMapping(
         person=person,
         gifts=gifts,
         privileged=frozenset(
             options.name for options in mappers if getattr(options, "may_grant_privileged", False)
         ),
-        configured=configured | {options.name for options in mappers},
+        configured=(configured | giving) - empty_handed,
         renamed=renamed or {},
         fingerprint=fingerprint(
             organization_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class ProviderOptions:
     # Exactly as tokens have it; never empty.
     issuer: str
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
     client_authentication: Literal["client_secret_basic", "client_secret_post"] = (
         "client_secret_basic"
     )

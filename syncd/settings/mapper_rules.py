@@ -16,6 +16,7 @@ from syncd.settings.mappers import (
     CLAIM_TYPES,
     DIRECTORY_TYPES,
     MODIFIED,
+    NOT_MAPPERS,
     PREDEFINED_CLAIM_NAMES,
     PREDEFINED_NAMES,
     RESERVED_NAMES,
@@ -186,7 +187,11 @@ def _renames(mappers: Sequence[AnyMapper]) -> Iterator[Conflict]:
     times = Counter(name for name in former if name)
     for index, name in enumerate(former):
         key = f"mappers.{index}.renamed_from"
-        if name is not None and name in taken:
+        if name is not None and name.casefold() in NOT_MAPPERS:
+            yield conflict(
+                key, because=f'names "{name}", which no mapper was: its grants would be taken over'
+            )
+        elif name is not None and name in taken:
             yield conflict(
                 key, because=f'names "{name}", which is still a mapper here; a name has one owner'
             )

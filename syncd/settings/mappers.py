@@ -22,7 +22,9 @@ from syncd.settings.groups import GroupImport, GroupName
 from syncd.settings.roles import RoleImport
 from syncd.settings.values import AnyText, Flag, Section, Text
 
-RESERVED_NAMES = ("manual", "default", "import roles")
+# What people here give is no mapper's, whatever a mapper was called before.
+NOT_MAPPERS = ("manual", "default")
+RESERVED_NAMES = (*NOT_MAPPERS, "import roles")
 MODIFIED = "modifyTimestamp"
 PREDEFINED_NAMES = (
     "username",

@@ -22,6 +22,8 @@ from syncd.store.sides import ALLOCATOR
 from syncd.store.staging import allocate
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Connection, Select
 
     from syncd.records import Arrival, Remark
@@ -101,16 +103,7 @@ class Arrivals:
                 seen = self._look(connection, arrival)
                 row = seen.person.row
                 if row is not None and seen.idle:
-                    now = clock(connection)
-                    return Arrived(
-                        row.id,
-                        row.username,
-                        created=False,
-                        changed=False,
-                        enabled=seen.person.enabled(now, lifting=not seen.still),
-                        linked=False,
-                        remarks=seen.remarks,
-                    )
+                    return _as_he_is(row, seen, clock(connection))
             return self._write(arrival, seen, why)
         except SignInRefused as refusal:
             if refusal.reason == arriving_names.TAKEN:
@@ -165,11 +158,19 @@ class Arrivals:
         username: str | None = None,
         attribute: str | None = None,
     ) -> None:
-        """Write down that somebody was not taken, and why; his next success removes it."""
+        """Write down that somebody was not taken, and why; his next success removes it.
+
+        Nothing is while nothing is written in the organization.
+        """
         with self.database.write() as connection:
             # One after the other, as changes come.
             mine = select(ORG.c.id).where(ORG.c.id == self.organization_id).with_for_update()
             connection.execute(mine)
+            try:
+                if self._standing_still(connection, source) is not None:
+                    return
+            except SignInRefused:
+                return
             now = clock(connection)
             of_person = self._quarantined(source, external_id)
             was = connection.execute(
@@ -198,7 +199,7 @@ class Arrivals:
 
     def _look(self, connection: Connection, arrival: Arrival, *, keep_owner: bool = False) -> _Seen:
         """Return what an arrival changes, by what is stored."""
-        if still := self._standing_still(connection, arrival):
+        if still := self._standing_still(connection, arrival.source):
             row = arriving_people.stored(
                 connection, self.organization_id, arrival.source, arrival.external_id
             )
@@ -222,7 +223,7 @@ class Arrivals:
         quarantined = connection.execute(_in_quarantine(), of_person).first() is not None
         return _Seen(person, given, quarantined=quarantined)
 
-    def _standing_still(self, connection: Connection, arrival: Arrival) -> SignInRefused | None:
+    def _standing_still(self, connection: Connection, source: str) -> SignInRefused | None:
         """Return why nothing is written at present, if so.
 
         Raises:
@@ -235,7 +236,7 @@ class Arrivals:
             raise SignInRefused("not_configured", f"there is no organization {org} in the store")
         if row.deleted_at is not None:
             raise SignInRefused("deleted", f"{org} was deleted; nobody signs in any more")
-        provider = provider_of(arrival.source)
+        provider = provider_of(source)
         settle = f"see `syncd organization show {org}`; until then nobody new is taken in"
         if row.provider != provider:
             raise SignInRefused(
@@ -292,6 +293,9 @@ class Arrivals:
         opened = change(self.database, self.organization_id, actor=ACTOR, why=why)
         with opened as c:
             seen = self._look(c.connection, arrival, keep_owner=keep_owner)
+            if seen.still:
+                # Since a moment ago.
+                return _as_he_is(seen.person.row, seen, c.now)
             if seen.given.takes:
                 c.watch_owners()
             user_id = arriving_people.write(
@@ -336,7 +340,7 @@ class _Seen:
 
     @property
     def changes(self) -> bool:
-        return not (self.person.idle and self.given.idle)
+        return not (self.still or (self.person.idle and self.given.idle))
 
     @property
     def idle(self) -> bool:
@@ -350,6 +354,18 @@ class _Seen:
     def username(self) -> str:
         row = self.person.row
         return str(self.person.fields.get("username", None if row is None else row.username))
+
+
+def _as_he_is(row: Any, seen: _Seen, now: datetime) -> Arrived:  # noqa: ANN401 - a row
+    return Arrived(
+        row.id,
+        row.username,
+        created=False,
+        changed=False,
+        enabled=seen.person.enabled(now, lifting=not seen.still),
+        linked=False,
+        remarks=seen.remarks,
+    )
 
 
 def _taken(connection: Connection, kind: str, count: int) -> list[int]:

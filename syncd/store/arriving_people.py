@@ -10,7 +10,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, select, update
 
 from syncd.errors import ConstraintViolated, SignInRefused
 from syncd.records import fold, provider_of
@@ -176,7 +176,9 @@ def _refuse_excluded(connection: Connection, organization_id: str, arrival: Arri
 def _left_behind(connection: Connection, organization_id: str, arrival: Arrival) -> Any:  # noqa: ANN401
     """Return the one person of a former provider whom this arrival takes over, if any.
 
-    As ``syncd.store.linking`` does it for the entries of a directory.
+    As ``syncd.store.linking`` does it for the entries of a directory, but for people who
+    administer: at a provider one may choose one's name, so not even those who were named at the
+    switch are taken over by it. They are linked by hand, with the subject.
     """
     mine = ORG.c.id == organization_id
     link_by = connection.execute(select(ORG.c.link_by).where(mine)).scalar_one_or_none()
@@ -188,13 +190,9 @@ def _left_behind(connection: Connection, organization_id: str, arrival: Arrival)
         U.c.living,
         U.c.provider != provider_of(arrival.source),
     )
-    named = and_(~left, privileged)
-    matches = [
-        and_(
-            U.c.username_key == fold(called(None, arrival)),
-            or_(named, and_(left, ~privileged)) if link_by == BY_USERNAME else named,
-        )
-    ]
+    matches = []
+    if link_by == BY_USERNAME:
+        matches.append(and_(U.c.username_key == fold(called(None, arrival)), left, ~privileged))
     email, verified = arrival.fields.get("email"), arrival.fields.get("email_verified")
     if link_by == BY_VERIFIED_EMAIL and email and verified is True:
         key = fold(str(email))

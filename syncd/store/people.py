@@ -133,6 +133,8 @@ class People(RunReads, SourceReads, TargetReads):
 
     def of_ids(self, connection: Connection, user_ids: Sequence[int]) -> list[dict[str, Any]]:
         """Return people by id, in the order of the ids; whoever is not there is left out."""
+        if not user_ids:
+            return []
         plan_once(connection)
         given = {ORGANIZATION: self.organization_id, IDS: user_ids}
         found = {row.id: row for row in connection.execute(_given_people(), given).all()}

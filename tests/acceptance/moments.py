@@ -89,6 +89,7 @@ class Held:
             "words": world.command(*words)[1:],
             "folder": str(world.folder),
             "environment": stop.environment(),
+            "in": os.devnull,
             "out": str(world.folder / "held-out"),
             "err": str(world.folder / "held-err"),
         }

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,8 +18,9 @@ from syncd.app import App
 from syncd.cli.blocks import Line, text_of
 from syncd.cli.exits import check_exit_code, verify_exit_code
 from syncd.cli.render.identifying import verified_blocks
-from syncd.errors import ProviderUnavailable, UsageError
+from syncd.errors import ProviderUnavailable, SignInRefused, UsageError
 from syncd.oidc.tokens import IdToken
+from syncd.oidc.validate import Validator
 from tests.acceptance.world import PATIENCE_SECONDS, SYNCD, Answer
 from tests.minting import signer
 from tests.servers.provider import AUDIENCE, SECRET, Provider
@@ -173,6 +174,24 @@ def test_somebody_who_is_known_and_a_name_that_is_taken(login: Login, provider: 
         assert app.quarantine(ORGANIZATION) == []
 
 
+@pytest.mark.parametrize("change", [{"client_id": "another"}, {"issuer": "https://else.example"}])
+def test_a_token_that_was_verified_for_another_makes_nobody(
+    login: Login, provider: Provider, change: dict[str, Any]
+) -> None:
+    """One of another organization's provider, or of the one before the settings changed."""
+    claims = {{"client_id": "aud", "issuer": "iss"}[name]: value for name, value in change.items()}
+    with login.app() as app:
+        ours = app.provider(ORGANIZATION)
+        theirs = Validator(replace(ours.options, **change), ours.keys)
+        token = theirs.id_token(provider.id_token("eve", **claims), now=time.time())
+        assert isinstance(token, IdToken), token
+        with pytest.raises(SignInRefused) as caught:
+            app.arrive(ORGANIZATION, token)
+        assert caught.value.reason == "other_provider"
+        assert [each["username"] for each in app.users(ORGANIZATION)] == ["ada"]
+        assert app.quarantine(ORGANIZATION) == []
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -269,6 +288,23 @@ def test_a_provider_can_be_tried_before_it_is_the_active_one(
     path.write_text(yaml.safe_dump(document))
     with bare.app() as app, pytest.raises(UsageError, match="syncd idp discover"):
         app.verify_token(ORGANIZATION, provider.id_token("mia"))
+
+
+def test_keys_outlast_a_reload_that_changes_nothing_of_them(login: Login) -> None:
+    """A provider that is away at that moment lets its people in as before; a changed one is new."""
+    with login.app() as old, login.app() as same, login.app() as changed:
+        provider = old.provider(ORGANIZATION)
+        same.take_over(old)
+        assert same.provider(ORGANIZATION) is provider
+        ours = changed.settings.organizations[ORGANIZATION]
+        assert ours.idp is not None
+        idp = ours.idp.model_copy(update={"api_scope": "more"})
+        other = {ORGANIZATION: ours.model_copy(update={"idp": idp})}
+        changed.settings = replace(changed.settings, organizations=other)
+        changed.take_over(old)
+        found = changed.provider(ORGANIZATION)
+        assert found.options.api_scope == "more"
+        assert found.keys is not provider.keys
 
 
 def test_keys_that_cannot_be_had(bare: Login, provider: Provider) -> None:

@@ -408,6 +408,41 @@ def test_nothing_is_written_while_the_organization_stands_still(
     assert (len(bridge.sets()), bridge.people.quarantine()) == (1, [])
 
 
+@pytest.mark.parametrize("standing", ["paused", "switching", "renamed"])
+def test_nobody_is_let_in_anew_while_the_organization_stands_still(
+    bridge: SignIns, standing: str
+) -> None:
+    """Whom another provider's time keeps out stays out until something is written again."""
+    user_id = bridge.sign_in("s-1", "ann").user_id
+    bridge.execute(
+        "INSERT INTO restrictions (user_id, source, reason, organization_id, since) "
+        "VALUES (:user_id, 'provider', 'other_provider', :org, '2026-01-01 00:00:00')",
+        user_id=user_id,
+        org=bridge.id,
+    )
+    still = STANDING_STILL[standing][0]
+    bridge.execute(f"UPDATE organizations SET {still} WHERE id = :id", id=bridge.id)
+    arrivals = Arrivals(bridge.database, bridge.id, name="Acme Corp")
+    known = bridge.arrival("s-1", "ann")
+    assert (arrivals.foresee(known).changed, arrivals.foresee(known).enabled) == (False, False)
+    arrived = arrivals.arrive(known)
+    assert (arrived.changed, arrived.enabled, len(bridge.sets())) == (False, False, 1)
+    assert len(bridge.rows(schema.restrictions, user_id=user_id)) == 1
+
+
+@pytest.mark.parametrize(
+    "standing", [each[0] for each in STANDING_STILL.values()], ids=STANDING_STILL
+)
+def test_a_mappers_refusal_is_not_written_while_it_stands_still(
+    bridge: SignIns, standing: str
+) -> None:
+    """Neither beside a directory's entries nor in what was deleted."""
+    bridge.execute(f"UPDATE organizations SET {standing} WHERE id = :id", id=bridge.id)
+    arrivals = Arrivals(bridge.database, bridge.id, name="Acme Corp")
+    arrivals.quarantine(ISSUER, "s-1", SignInRefused("missing_username", "the token has no name"))
+    assert bridge.people.quarantine() == []
+
+
 def test_an_organization_that_nobody_wrote_down_lets_nobody_in(bridge: SignIns) -> None:
     """Of its row there has to be one, whose lock puts changes one after the other."""
     nowhere = Arrivals(bridge.database, "nowhere")

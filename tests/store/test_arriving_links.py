@@ -118,12 +118,12 @@ CASES: dict[str, tuple[str | None, dict[str, Any], dict[str, Any], bool | str | 
         {"role": ADMIN},
         None,
     ),
-    "named-owner": ("named", {"username": "ann"}, {"role": OWNER, "left": False}, True),
-    "named-owner-under-any-policy": (
-        "verified-email",
+    "named-owner": ("named", {"username": "ann"}, {"role": OWNER, "left": False}, "username_taken"),
+    "named-owner-by-username": (
+        "username",
         {"username": "ann"},
         {"role": OWNER, "left": False},
-        True,
+        "username_taken",
     ),
     "not-left-and-no-administrator": (
         "username",
@@ -143,7 +143,7 @@ def test_who_is_taken_over(
     stored: dict[str, Any],
     outcome: bool | str | None,  # noqa: FBT001 - a table's column
 ) -> None:
-    """By what the switch said, exactly one, and never an administrator who was not named."""
+    """By what the switch said, exactly one, and never somebody who administers."""
     user_id = left_behind(bridge, **stored)
     link_by(bridge, policy)
     told = bridge.arrival("s-1", **said)

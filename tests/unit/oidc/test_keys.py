@@ -12,7 +12,7 @@ from syncd.oidc.failure import Cause, FetchFailed
 from syncd.oidc.keys import LARGEST_RSA_EXPONENT, MOST_KEYS, Key, KeySet
 from syncd.oidc.outcome import Reason, Refusal
 from tests.minting import claims, encoded, json_bytes, key_set, signer
-from tests.unit.oidc.judging import TAKEN, id_verdict, validator
+from tests.unit.oidc.judging import SECRET, TAKEN, id_verdict, options, validator
 
 RS256 = signer()
 GOOD = RS256.jwk()
@@ -325,3 +325,9 @@ def test_secrets_are_not_shown() -> None:
     assert isinstance(found, Key)
     assert "candidates" not in repr(found)
     assert "RSA, 2048 bits" in repr(found)
+
+
+def test_the_client_secret_is_not_shown() -> None:
+    """Options end up in tracebacks and logs, and with a symmetric key they are what signs."""
+    assert SECRET in options().client_secret
+    assert SECRET not in repr(options())

@@ -370,6 +370,11 @@ MAPPERS = [
         'mappers[1].renamed_from: names "x", which is still a mapper here; a name has one owner',
     ),
     (
+        "{name: x, type: full-name, renamed_from: Manual}",
+        'mappers[0].renamed_from: names "Manual", which no mapper was: its grants would be taken '
+        "over",
+    ),
+    (
         "{name: x, type: role}",
         'mappers[0].roles_dn: is required: DN, such as "ou=roles,dc=example,dc=org"',
     ),
