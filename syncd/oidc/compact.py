@@ -30,7 +30,8 @@ _PADDING: Final = {0: b"", 2: b"==", 3: b"="}
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _SPACE = " \t\r\n"
 _BRACKET = re.compile(rb"[\[\]{}]")
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+# How halves of surrogate pairs are written, and some other characters.
+_SURROGATES: Final = (b"\\ud", b"\\uD")
 
 
 class _Duplicate(ValueError):
@@ -136,8 +137,7 @@ def read_object(
         found, end = (_READ_MARKED if mark else _READ)(text)
         if end != len(text) and text[end:].strip(_SPACE):
             raise ValueError("goes on after its end")
-        escape = body.find(b"\\")
-        if escape >= 0 and _SURROGATE.search(body, escape):
+        if _SURROGATES[0] in body or _SURROGATES[1] in body:
             json.dumps(found, ensure_ascii=False).encode()
     except _Duplicate:
         return Refusal(Reason.DUPLICATE_MEMBER, f"{what} has a member twice in one object")
