@@ -115,9 +115,16 @@ class Daemon:
         self.until(lambda: len(self.events(action, **fields)) >= count, f"{action} {fields}")
         return self.events(action, **fields)[-1]
 
-    def until(self, fulfilled: Callable[[], Any], what: str, *, lives: bool = True) -> None:
+    def until(
+        self,
+        fulfilled: Callable[[], Any],
+        what: str,
+        *,
+        lives: bool = True,
+        seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         """Wait until something is so, as long as the daemon lives if it has to."""
-        end = time.monotonic() + PATIENCE_SECONDS
+        end = time.monotonic() + seconds
         while not fulfilled():
             alive = not lives or self.process.poll() is None
             assert alive or fulfilled(), f"{what}: it has ended\n{self.log.read_text()}"
