@@ -90,15 +90,15 @@ def _ways(user_ids: Collection[int]) -> CompoundSelect[Any]:
     default = select(
         U.c.id, literal(DEFAULT_ROLE_ID), cast(literal("default"), Text), nothing, nothing
     ).where(among(U.c.id, user_ids))
-    return union_all(direct, _by_groups(user_ids), default)
+    return union_all(direct, _by_groups(among(GM.c.user_id, user_ids)), default)
 
 
-def _by_groups(user_ids: Collection[int]) -> Select[Any]:
+def _by_groups(people: ColumnElement[bool]) -> Select[Any]:
     return (
         select(GM.c.user_id, GR.c.role_id, GR.c.source, GR.c.group_id, GM.c.group_id)
         .join(GA, GA.c.group_id == GM.c.group_id)
         .join(GR, GR.c.group_id == GA.c.ancestor_id)
-        .where(among(GM.c.user_id, user_ids))
+        .where(people)
     )
 
 
@@ -126,12 +126,8 @@ def roles_by_groups(connection: Connection, user_ids: Collection[int]) -> list[H
 @cache
 def _by_groups_given() -> Select[Any]:
     """Return the same for every page of people."""
-    return (
-        select(GM.c.user_id, GR.c.role_id, GR.c.source, GR.c.group_id, GM.c.group_id)
-        .join(GA, GA.c.group_id == GM.c.group_id)
-        .join(GR, GR.c.group_id == GA.c.ancestor_id)
-        .where(among_given(GM.c.user_id, PEOPLE))
-        .order_by(GM.c.user_id, GR.c.role_id, GR.c.group_id, GM.c.group_id, GR.c.source)
+    return _by_groups(among_given(GM.c.user_id, PEOPLE)).order_by(
+        GM.c.user_id, GR.c.role_id, GR.c.group_id, GM.c.group_id, GR.c.source
     )
 
 

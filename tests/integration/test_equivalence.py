@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# In a soak they live longer.
-BATCHES = 6 if soak.MOMENTS else 4
+BATCHES = 6
 EDITS = 5
 ELSEWHERE = f"ou=policies,{SUFFIX}"
 UNITS = (PEOPLE, f"ou=east,{PEOPLE}", f"ou=west,{PEOPLE}")

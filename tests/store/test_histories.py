@@ -254,7 +254,7 @@ def sync(acme: Organization, was: Directory, now: Directory, batch_size: int) ->
     )
 
 
-@pytest.mark.parametrize("seed", soak.seeds(0, 1))
+@pytest.mark.parametrize("seed", soak.seeds(0, 1, 2, 3))
 def test_people_and_roles_are_what_the_directory_says(acme: Organization, seed: int) -> None:
     """After each of many runs everybody has exactly the roles that the directory gives, no more."""
     chance = random.Random(seed)  # noqa: S311 - repeatable histories
