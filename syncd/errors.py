@@ -27,6 +27,8 @@ class SyncdError(Exception):
     retryable: ClassVar[bool] = False
     # The report of the run that the error ended, as far as it had come.
     report: dict[str, Any] | None = None
+    # Of a sign-in that failed: what the person is shown, and what the log has beside the reason.
+    reference: str | None = None
 
 
 class Fault:
@@ -254,6 +256,18 @@ class NotAuthenticated(SyncdError):
     exit_code = 2
 
 
+class TooManyAttempts(SyncdError):
+    """Too much was tried in vain; nothing is tried again for ``retry_after`` seconds."""
+
+    code = "too_many_attempts"
+    exit_code = 5
+    retryable = True
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
 class MailNotSent(SyncdError):
     """The mail server has not taken a mail."""
 
@@ -282,11 +296,13 @@ class ProviderUnavailable(SyncdError):
 
 
 class SignInRefused(SyncdError):
-    """Somebody whom the provider knows is not let in or not taken over; ``reason`` says why.
+    """Somebody is not let in or not taken over; ``reason`` says why, to the log and the metrics.
 
     Reasons: username_taken, excluded, deleted, disabled, essential_claim, missing_username,
     bad_username, missing_mandatory, not_text, too_long, slow_pattern, groups_overage,
-    unknown_role, role_name_reserved, not_configured, pending, paused, other_provider.
+    unknown_role, role_name_reserved, not_configured, pending, paused, other_provider,
+    unknown_organization, unknown_state, unknown_user, wrong_password; those of an answer
+    (``oidc.failed``), of a token (``oidc.outcome``) and of a directory (``ldap.bind_answers``).
     """
 
     code = "sign_in_refused"

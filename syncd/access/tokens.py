@@ -26,6 +26,9 @@ LONGEST_NAME = 200
 # At least as many characters as the secret's bits need; nothing else is looked up.
 _TOKEN = re.compile(r"syncd_([1-9][0-9]{0,17})_([A-Za-z0-9_-]{43})", re.ASCII)
 _NOBODY = sha256(b"nobody").digest()
+# What a portal has for one who signed in; it lives as long as the session.
+SESSION_PREFIX = "syncd_session_"
+_SESSION_TOKEN = re.compile(rf"{SESSION_PREFIX}[A-Za-z0-9_-]{{43}}", re.ASCII)
 REFUSED = "the token is not valid: it is wrong, past its time or revoked; ask for a new one"
 
 
@@ -213,6 +216,11 @@ class Tokens:
 def is_foreign(text: str) -> bool:
     """Return whether it is no token of syncd's, but looks like a signed one of somebody else."""
     return text.count(".") == 2 and not text.startswith("syncd_")
+
+
+def is_of_session(text: str) -> bool:
+    """Return whether it looks like the token of a session."""
+    return _SESSION_TOKEN.fullmatch(text) is not None
 
 
 def read(text: str) -> tuple[int, str] | None:

@@ -6,6 +6,7 @@ stop: the row says first that the organization is deleted, and stays when all el
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, func, select, tuple_, update
@@ -13,6 +14,7 @@ from sqlalchemy import and_, delete, func, select, tuple_, update
 from syncd.errors import Refused
 from syncd.records import batched, fold
 from syncd.store import schema
+from syncd.store.editing.change import change
 from syncd.store.editing.owners import OWNER_ROLE, has_owner, holders
 from syncd.store.leases import Lease, clock
 from syncd.store.linking import is_left_behind
@@ -41,11 +43,15 @@ OF_PEOPLE: tuple[Table, ...] = (
     schema.identities,
     schema.passwords,
     schema.links,
+    schema.handoffs,
+    schema.sessions,
 )
 # Everything else but the plans, in an order in which a stop leaves nothing that misleads.
 OF_ORGANIZATIONS: tuple[Table, ...] = (
     schema.api_tokens,
     schema.idempotency_keys,
+    schema.sign_ins,
+    schema.sign_in_attempts,
     *OF_PEOPLE,
     schema.address_book_tags,
     schema.address_book_entries,
@@ -68,6 +74,7 @@ OF_ORGANIZATIONS: tuple[Table, ...] = (
     schema.journal,
     schema.object_journal,
     schema.change_sets,
+    schema.used_logout_tokens,
 )
 
 
@@ -139,6 +146,41 @@ class Organizations:
         with self.database.read() as connection:
             return has_owner(connection, self.organization_id)
 
+    def note_idp(self, facts: Mapping[str, str | None]) -> bool:
+        """Keep what identifies the provider as of now; True if it was another before.
+
+        Raises:
+            Refused: The organization was deleted.
+
+        """
+        text = json.dumps(dict(sorted(facts.items())), ensure_ascii=False)
+        query = select(ORG.c.idp, ORG.c.name).where(ORG.c.id == self.organization_id)
+        with self.database.read_by_key() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None or row.idp == text:
+            return False
+        opened = change(
+            self.database,
+            self.organization_id,
+            actor="configuration",
+            why="the identity provider's settings changed",
+        )
+        with opened as c:
+            # Another process may have been faster.
+            was = c.connection.execute(query).one()
+            mine = ORG.c.id == self.organization_id
+            c.connection.execute(update(ORG).where(mine).values(idp=text))
+            if was.idp is None or was.idp == text:
+                return False
+            c.of_object(
+                "organization",
+                0,
+                was.name,
+                before={"name": was.name, "idp": json.loads(was.idp)},
+                after={"name": was.name, "idp": dict(facts)},
+            )
+        return True
+
     def end(self, progress: Callable[[str, int], None] = lambda _what, _rows: None) -> int:
         """Delete everything of the organization but its row; return how many rows that were.
 
@@ -149,7 +191,7 @@ class Organizations:
         with Lease(self.database, self.organization_id):
             with self.database.write() as connection:
                 mine = ORG.c.id == self.organization_id
-                values = {"link_by": None, "switching_to": None, "paused_at": None}
+                values = dict.fromkeys(("link_by", "switching_to", "paused_at", "idp"))
                 connection.execute(
                     update(ORG)
                     .where(mine)

@@ -37,6 +37,8 @@ OF_PEOPLE = (
     schema.passwords,
     schema.links,
     schema.api_tokens,
+    schema.handoffs,
+    schema.sessions,
 )
 PLANS = (
     schema.plan_people,

@@ -18,6 +18,7 @@ from syncd.errors import StoreUnavailable
 from syncd.store import schema, waiting
 from syncd.store.database import Database, driver
 from syncd.store.idempotency import prune_keys
+from syncd.store.shutting_out import tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ J, CS, RUNS = schema.journal, schema.change_sets, schema.runs
 Q, L = schema.quarantine, schema.listings
 OJ, COMMITS = schema.object_journal, schema.commits
 LINKS, TOKENS = schema.links, schema.api_tokens
+SESSIONS = schema.sessions
 ACTIVE = ("running", "applying", "blocked")
 RUNS_PER_TRANSACTION = 500
 # Whether "expired" plans or things that are removed.
@@ -43,6 +45,8 @@ COUNTED = (
     "links",
     "tokens",
     "idempotency_keys",
+    "sessions",
+    "sign_ins",
     "expired",
 )
 
@@ -54,6 +58,7 @@ class Ages(NamedTuple):
     runs: float
     stage: float
     quarantine: float
+    sessions: float
 
 
 def prune(
@@ -63,6 +68,7 @@ def prune(
     runs: float,
     stage: float,
     quarantine: float,
+    sessions: float = 86_400,
     now: datetime,
 ) -> dict[str, int]:
     """Remove what is older than these many seconds; return how much of each that was.
@@ -70,9 +76,10 @@ def prune(
     ``expired`` counts blocked plans that had waited too long; their rows go at once. Each
     organization's newest run, newest run that was not a dry one and newest done run always stay.
     Links that are over go by the age of runs, tokens that are over by that of the journal, which
-    names them.
+    names them. ``sign_ins`` counts all that is left of sign-ins but sessions: states, codes,
+    counters and used logout tokens whose time is over.
     """
-    ages = Ages(journal, runs, stage, quarantine)
+    ages = Ages(journal, runs, stage, quarantine, sessions)
     removed = dict.fromkeys(COUNTED, 0)
     with database.read() as connection:
         organizations = list(connection.scalars(select(schema.organizations.c.id)))
@@ -80,6 +87,7 @@ def prune(
         one = _Pruning(database, organization_id, ages, now)
         for name, count in one.prune().items():
             removed[name] += count
+    removed["sign_ins"] = tidy(database, now)
     removed["stage"] = _prune_stages(database, organizations, now - timedelta(seconds=stage))
     return removed
 
@@ -109,6 +117,7 @@ class _Pruning:
             "links": self._links(),
             "tokens": self._tokens(),
             "idempotency_keys": keys,
+            "sessions": self._sessions(),
             "runs": runs,
             "plan_rows": plan_rows + more,
             "quarantine": self._quarantine(),
@@ -199,6 +208,11 @@ class _Pruning:
         old = or_(TOKENS.c.expires_at < before, TOKENS.c.revoked_at < before)
         with self.database.write() as connection:
             return connection.execute(delete(TOKENS).where(mine, old)).rowcount
+
+    def _sessions(self) -> int:
+        old = SESSIONS.c.ended_at < self._before(self.ages.sessions)
+        mine = SESSIONS.c.organization_id == self.organization_id
+        return waiting.drop_rows(self.database, SESSIONS.c.ended_at, and_(mine, old))
 
     def _quarantine(self) -> int:
         old = Q.c.last_seen < self._before(self.ages.quarantine)

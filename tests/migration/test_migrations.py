@@ -169,6 +169,7 @@ def test_upgrading_twice_is_upgrading_once(empty: Database) -> None:
         "permission_sets",
         "roles",
         "runs",
+        "sessions",
         "users",
     ]
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,10 +26,15 @@ from syncd.store.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from sqlalchemy import Column, Connection
 
-SYNCD = Path(sys.executable).with_name("syncd")
+    from tests.acceptance.preloaded import Commands
+    from tests.acceptance.world import Answer
+
+pytest_plugins = ["tests.acceptance.quick"]
+
 STEPS = list(zip(migrate.revisions(), migrate.revisions()[1:], strict=False))
 FIRST = 900_001
 
@@ -183,7 +185,7 @@ def test_an_older_schema_is_refused_with_the_next_step(store: Database, older: s
 
 
 def test_the_installed_command_asks_for_the_upgrade_and_does_it(
-    store: Database, tmp_path: Path
+    store: Database, commands: Commands, tmp_path: Path
 ) -> None:
     """On a store of the first version every command but the upgrade exits 2 and says so."""
     older, newest = migrate.revisions()[0], migrate.revisions()[-1]
@@ -194,16 +196,15 @@ def test_the_installed_command_asks_for_the_upgrade_and_does_it(
     config = tmp_path / "syncd.yaml"
     config.write_text(yaml.safe_dump({"store": {"url": url}, "organizations": "acme.yaml"}))
 
-    def syncd(*words: str) -> subprocess.CompletedProcess[str]:
-        line = [str(SYNCD), "--config", str(config), *words]
-        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
+    def syncd(*words: str) -> Answer:
+        return commands.run(["--config", str(config), *words], tmp_path, {})
 
     for words in (("status",), ("db", "prune")):
         refused = syncd(*words)
-        assert refused.returncode == 2
-        assert f"has schema {older}, this program needs {newest}" in refused.stderr
-        assert "run `syncd db upgrade`" in refused.stderr
+        assert refused.code == 2
+        assert f"has schema {older}, this program needs {newest}" in refused.err
+        assert "run `syncd db upgrade`" in refused.err
     upgraded = syncd("db", "upgrade")
-    assert (upgraded.returncode, upgraded.stderr) == (0, "")
-    assert f"{older} -> {newest}" in upgraded.stdout
-    assert syncd("status", "acme").returncode == 0
+    assert (upgraded.code, upgraded.err) == (0, "")
+    assert f"{older} -> {newest}" in upgraded.out
+    assert syncd("status", "acme").code == 0

@@ -140,6 +140,8 @@ def test_an_address_of_several_people_links_nobody(switched: Organization) -> No
     assert kinds == {"x": {"create"}}
 
 
+@pytest.mark.rule("H16", server="sqlite")
+@pytest.mark.rule("H16", server="postgresql")
 @pytest.mark.parametrize("role_id", [OWNER, ADMIN], ids=["owner", "admin"])
 @pytest.mark.parametrize("policy", ["username", "verified-email"])
 def test_administrators_are_never_taken_over_unnamed(

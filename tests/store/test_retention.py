@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from syncd.records import ListingOutcome, Quarantined, Verdict
-from syncd.store import retention, schema, waiting
+from syncd.store import retention, schema, sessions, sign_ins, waiting
 from syncd.store.schedules import Schedules
 from tests.store.organization import Organization, container, member_keys, member_of, record
+from tests.store.signed_in import open_for
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -30,6 +31,8 @@ NOTHING = {
     "links": 0,
     "tokens": 0,
     "idempotency_keys": 0,
+    "sessions": 0,
+    "sign_ins": 0,
     "expired": 0,
 }
 PLAN_TABLES = (
@@ -350,3 +353,18 @@ def test_links_and_tokens_that_are_over_go(acme: Organization) -> None:
     assert (answer["links"], answer["tokens"]) == (2, 2)
     assert ids(acme, schema.links, "hash") == {b"just used", b"good"}
     assert ids(acme, schema.api_tokens) == {3, 4}
+
+
+def test_what_is_left_of_sign_ins_goes(acme: Organization) -> None:
+    """Sessions a day after their end, the rest with its time; what holds or is new stays."""
+    acme.sync(record("ada"))
+    user_id = acme.user("ada")["id"]
+    over, holds = (open_for(acme.database, acme.id, user_id) for _ in range(2))
+    sessions.end(acme.database, acme.id, "signed_out", session_id=over.id)
+    for number in range(2):
+        by = {"state": b"state %d" % number, "browser": b"browser"}
+        sign_ins.start(acme.database, acme.id, **by, destination=None)
+    acme.execute("UPDATE sign_ins SET expires_at = started_at WHERE hash = :hash", hash=b"state 1")
+    assert prune(acme, sessions=DAY) == removed(sign_ins=1)
+    assert prune(acme, sessions=DAY, after_days=2) == removed(sessions=1, sign_ins=1)
+    assert ids(acme, schema.sessions) == {holds.id}

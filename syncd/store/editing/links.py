@@ -12,6 +12,7 @@ from sqlalchemy import and_, delete, func, insert, select, update
 from syncd.records import batched
 from syncd.store import schema
 from syncd.store.editing.users import UNVERIFIED
+from syncd.store.ending import ended
 from syncd.store.leases import clock
 from syncd.store.run_reads import iso
 
@@ -31,6 +32,7 @@ L, U, ORG, PW, X = (
     schema.passwords,
     schema.restrictions,
 )
+S = schema.sessions
 IN_LIST = 500
 
 
@@ -127,7 +129,7 @@ def use(change: Change, hashed: bytes) -> bool:
 
 
 def set_password(change: Change, user_id: int, hashed: str) -> None:
-    """Write somebody's password; links by which another could be chosen work no more."""
+    """Write somebody's password; links for another one, and his sessions, are over."""
     change.connection.execute(delete(PW).where(PW.c.user_id == user_id))
     change.connection.execute(
         insert(PW).values(
@@ -138,6 +140,10 @@ def set_password(change: Change, user_id: int, hashed: str) -> None:
         )
     )
     withdraw(change, [user_id], "password")
+    # Whoever got in by the old one is out.
+    theirs = select(S.c.id).where(S.c.user_id == user_id, S.c.ended_at.is_(None))
+    ids = list(change.connection.scalars(theirs.order_by(S.c.id).with_for_update()))
+    ended(change.connection, ids, "ended_by_person")
     change.of_person(user_id, "password")
 
 

@@ -78,6 +78,13 @@ from syncd.store.schema.plans import (
     plan_restrictions,
     plan_roles,
 )
+from syncd.store.schema.signing import (
+    handoffs,
+    sessions,
+    sign_in_attempts,
+    sign_ins,
+    used_logout_tokens,
+)
 from syncd.store.schema.stage import (
     stage_absent,
     stage_ancestors,
@@ -116,6 +123,7 @@ __all__ = [
     "group_parents",
     "group_roles",
     "groups",
+    "handoffs",
     "idempotency_keys",
     "identities",
     "identity_keys",
@@ -145,6 +153,9 @@ __all__ = [
     "roles",
     "runs",
     "schedules",
+    "sessions",
+    "sign_in_attempts",
+    "sign_ins",
     "stage_absent",
     "stage_ancestors",
     "stage_containers",
@@ -157,6 +168,7 @@ __all__ = [
     "stage_seen",
     "stage_targets",
     "stage_users",
+    "used_logout_tokens",
     "users",
     "watermarks",
 ]
