@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from syncd.oidc.keys import Key
     from syncd.oidc.options import ProviderOptions
     from syncd.oidc.ports import Keys
-    from syncd.oidc.tokens import IdToken
+    from syncd.oidc.tokens import Identified
 
 
 class Rules(NamedTuple):
@@ -48,7 +48,7 @@ class Examined:
     access_token: str | None = None
     code: str | None = None
     direct: bool = False
-    previous: IdToken | None = None
+    previous: Identified | None = None
     # What the first checks fill in.
     header_segment: bytes = field(init=False)
     payload_segment: bytes = field(init=False)

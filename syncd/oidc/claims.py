@@ -15,7 +15,7 @@ from syncd.oidc.compact import quoted
 from syncd.oidc.outcome import Reason, Refusal
 
 if TYPE_CHECKING:
-    from syncd.oidc.tokens import IdToken
+    from syncd.oidc.tokens import Identified
 
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 LONGEST_SUBJECT = 255
@@ -128,7 +128,7 @@ def _nonce(token: Examined) -> Found:
     return Refusal(Reason.WRONG_NONCE, f"nonce {fault}: begin the sign-in anew")
 
 
-def _nonce_again(claims: dict[str, Any], previous: IdToken) -> Found:
+def _nonce_again(claims: dict[str, Any], previous: Identified) -> Found:
     """Hold the nonce of a refreshed token against that of the first one (Core section 12.2)."""
     if "nonce" not in claims:
         return "a token that was refreshed needs no nonce"
@@ -167,12 +167,11 @@ def _identity(token: Examined) -> Found:
     previous, claims = token.previous, token.claims
     if previous is None:
         return "there is no earlier token to compare with"
-    before = previous.claims.values
     same = {
-        "iss": claims["iss"] == previous.claims.issuer,
-        "sub": claims["sub"] == previous.claims.subject,
-        "aud": set(_audiences(claims) or ()) == set(_audiences(dict(before)) or ()),
-        "azp": claims.get("azp") == before.get("azp"),
+        "iss": claims["iss"] == previous.issuer,
+        "sub": claims["sub"] == previous.subject,
+        "aud": set(_audiences(claims) or ()) == previous.audiences,
+        "azp": claims.get("azp") == previous.authorized_party,
         "auth_time": "auth_time" not in claims
         or previous.authenticated_at in {None, claims["auth_time"]},
     }

@@ -68,6 +68,12 @@ class Discovered:
                 f"allowed_algorithms has {', '.join(sorted(options.allowed_algorithms))}, and the "
                 f"provider signs with {', '.join(offered)}."
             )
+        if options.sends_issuer not in {None, self.iss_parameter_supported}:
+            wanted = "true" if options.sends_issuer else "false"
+            says = "says" if self.iss_parameter_supported else "does not say"
+            found.append(
+                f"sends_issuer is {wanted}, and the provider {says} that its answers have an iss."
+            )
         return tuple(found)
 
 
@@ -142,13 +148,18 @@ def _described(address: str, document: Mapping[str, Any]) -> Discovered:
     }
     if urls["userinfo_url"] is not None:
         settings["userinfo_url"] = urls["userinfo_url"]
+    named = document.get("authorization_response_iss_parameter_supported") is True
+    if named:
+        settings["sends_issuer"] = True
     settings["default_scopes"] = _scopes(document, comments)
     settings["jwks_url"] = urls["jwks_url"]
     settings["allowed_algorithms"] = _algorithms(address, document, comments)
     optional: dict[str, object] = {}
     if urls["logout_url"] is not None:
         optional = {"backchannel_logout": True, "logout_url": urls["logout_url"]}
-        comments["backchannel_logout"] = "to end the provider's session on sign-out, too"
+        comments["backchannel_logout"] = (
+            "to end the provider's session on sign-out, too; false sends the browser there"
+        )
     methods = tuple(_texts(document, "code_challenge_methods_supported"))
     _warn(document, methods, warnings)
     return Discovered(
@@ -158,9 +169,7 @@ def _described(address: str, document: Mapping[str, Any]) -> Discovered:
         comments=comments,
         warnings=tuple(warnings),
         backchannel_logout_supported=document.get("backchannel_logout_supported") is True,
-        iss_parameter_supported=(
-            document.get("authorization_response_iss_parameter_supported") is True
-        ),
+        iss_parameter_supported=named,
         code_challenge_methods=methods,
     )
 

@@ -1,5 +1,7 @@
 """Owns the one way out to a provider: https, no redirects, bounded in time and size, JSON only.
 
+Nothing that is sent is ever in a message: codes, tokens and secrets go out here.
+
 Each request has a connection of its own, to an address that was judged for it: keys are fetched
 every few minutes, and a connection that is kept would be a judgement that is kept. Proxies of the
 environment are not used: the name would be resolved there, unjudged.
@@ -10,6 +12,7 @@ from __future__ import annotations
 import ssl
 import time
 from base64 import b64encode
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_plus, urlencode
 
@@ -18,10 +21,12 @@ import httpcore2
 from syncd.errors import cut
 from syncd.oidc.addresses import Target, addresses, system_addresses, target
 from syncd.oidc.failure import Cause, FetchFailed
+from syncd.oidc.ports import Answered
+from syncd.oidc.trust import trust
 from syncd.oidc.wire import Budget, TooMuch, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from syncd.oidc.addresses import Networks, Resolve
 
@@ -34,6 +39,9 @@ _LARGEST_HEAD_BYTES: Final = 128 * 1024
 _MOST_PIECES: Final = 8192
 _STATUS_OK: Final = 200
 _REDIRECTS: Final = range(300, 400)
+# With an error's name in them (RFC 6749 section 5.2); some write 403 for a refused code.
+_MEANT: Final = frozenset({_STATUS_OK, 400, 401, 403})
+_FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h; the ssl module has no names for them.
 _NOT_YET_VALID: Final = 9
@@ -70,17 +78,19 @@ class Fetcher:
         self._networks, self._ca_pem = tuple(allowed_networks), tuple(ca_pem)
         self._resolve, self._seconds = resolve, seconds
 
-    def get(self, url: str) -> bytes:
-        """Return the body of a JSON answer with status 200.
+    def get(self, url: str, *, bearer: str | None = None) -> bytes:
+        """Return the body of a JSON answer with status 200; ``bearer`` is an access token.
 
         Raises:
             FetchFailed: Nothing of the kind could be had; the message says why and what to do.
 
         """
-        return self._ask("GET", url)
+        headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+        with self._asked("GET", url, headers) as (place, response):
+            return _body(place, response)
 
-    def post(self, url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None) -> bytes:
-        """Send a form and return the body of a JSON answer with status 200.
+    def post(self, url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None) -> Answered:
+        """Send a form and return the status and the body of a JSON answer.
 
         Args:
             url: Where to send it.
@@ -88,19 +98,38 @@ class Fetcher:
             basic: Client id and secret for HTTP basic authentication.
 
         Raises:
-            FetchFailed: As with ``get``.
+            FetchFailed: As with ``get``; but errors that OAuth 2.0 has JSON for are returned.
 
         """
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = dict(_FORM)
         if basic is not None:
             # Encoded as in forms first (RFC 6749 section 2.3.1): a secret may have a colon in it.
             pair = ":".join(quote_plus(part) for part in basic)
             headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
-        return self._ask("POST", url, headers, urlencode(form).encode())
+        content = urlencode(form).encode()
+        with self._asked("POST", url, headers, content) as (place, response):
+            return Answered(response.status, _body(place, response, _MEANT))
 
-    def _ask(
-        self, method: str, url: str, more: Mapping[str, str] | None = None, content: bytes = b""
-    ) -> bytes:
+    def call(self, url: str, form: Mapping[str, str] | None) -> int:
+        """Send a form, or ask without one, and return the status, whatever it is; the rest stays.
+
+        Raises:
+            FetchFailed: There is no answer.
+
+        """
+        any_kind = {"Accept": "*/*"}
+        if form is None:
+            asked = self._asked("GET", url, any_kind)
+        else:
+            asked = self._asked("POST", url, any_kind | _FORM, urlencode(form).encode())
+        with asked as (_, response):
+            return response.status
+
+    @contextmanager
+    def _asked(
+        self, method: str, url: str, more: Mapping[str, str], content: bytes = b""
+    ) -> Iterator[tuple[Target, httpcore2.Response]]:
+        """Send a request and yield the answer, of which the head has come."""
         end = time.monotonic() + self._seconds
         place = target(url)
         found = addresses(
@@ -115,7 +144,7 @@ class Fetcher:
             # A small answer that unpacks to a large one is not even asked for.
             "Accept-Encoding": "identity",
             "Connection": "close",
-            **(more or {}),
+            **more,
         }
         if method == "POST":
             headers["Content-Length"] = str(len(content))
@@ -124,54 +153,38 @@ class Fetcher:
         )
         connection = httpcore2.HTTPConnection(
             asked.origin,
-            ssl_context=None if place.local else self._context(),
+            ssl_context=None if place.local else trust(self._ca_pem),
             network_backend=wire,
         )
         request = httpcore2.Request(method, asked, headers=list(headers.items()), content=content)
         try:
             response = connection.handle_request(request)
             budget.add(LARGEST_BODY_BYTES)
-            return _body(place, response)
+            yield place, response
         except _FAILURES as error:
             raise _failure(place, error, self._seconds) from error
         finally:
             connection.close()
             wire.close()
 
-    def _context(self) -> ssl.SSLContext:
-        # Made anew for each request: those of many organizations would fill the memory, and a
-        # change of the system's certificates counts at once.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.hostname_checks_common_name = False
-        # An organization may hand in its issuing authority without the root above it.
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-        for number, pem in enumerate(self._ca_pem, start=1):
-            try:
-                context.load_verify_locations(cadata=pem)
-            except (ssl.SSLError, ValueError) as error:
-                raise FetchFailed(
-                    Cause.CERTIFICATE,
-                    f"Certificate {number} of the organization cannot be read ({cut(error)}); "
-                    "it has to be a certificate in PEM form.",
-                ) from error
-        return context
 
-
-def _body(place: Target, response: httpcore2.Response) -> bytes:
+def _body(
+    place: Target, response: httpcore2.Response, taken: frozenset[int] = frozenset({_STATUS_OK})
+) -> bytes:
     if response.status in _REDIRECTS:
         raise FetchFailed(
             Cause.REDIRECT,
             f"{place} answers with a redirect ({response.status}), which syncd does not follow; "
             "write the URL that it leads to.",
         )
-    if response.status != _STATUS_OK:
-        raise FetchFailed(
-            Cause.STATUS,
-            f"{place} answers with status {response.status}; check the URL and the provider.",
-        )
-    _check_content(place, response.headers)
+    if response.status not in taken:
+        raise _bad_status(place, response.status)
+    try:
+        _check_content(place, response.headers)
+    except FetchFailed as error:
+        if response.status != _STATUS_OK and error.reason is Cause.NOT_JSON:
+            raise _bad_status(place, response.status) from None
+        raise
     pieces: list[bytes] = []
     size = 0
     for piece in response.iter_stream():
@@ -180,6 +193,12 @@ def _body(place: Target, response: httpcore2.Response) -> bytes:
         if size > LARGEST_BODY_BYTES or len(pieces) > _MOST_PIECES:
             raise TooMuch
     return b"".join(pieces)
+
+
+def _bad_status(place: Target, status: int) -> FetchFailed:
+    return FetchFailed(
+        Cause.STATUS, f"{place} answers with status {status}; check the URL and the provider."
+    )
 
 
 def _check_content(place: Target, headers: Sequence[tuple[bytes, bytes]]) -> None:

@@ -30,6 +30,12 @@ class ProviderOptions:
     userinfo_url: str | None = None
     logout_url: str | None = None
     jwks_url: str | None = None
+    # What a sign-in asks for; openid is always among them.
+    scopes: tuple[str, ...] = ("openid",)
+    # Whether answers to browsers name the issuer (RFC 9207); None: it is checked where it stands.
+    sends_issuer: bool | None = None
+    # On sign-out syncd calls the logout URL itself; else the browser is sent there.
+    backchannel_logout: bool = False
     # 0 means 0.
     allowed_clock_skew_seconds: float = 0.0
     # Off: the signature of a token that came directly from the token endpoint is not looked at;

@@ -25,6 +25,30 @@ class IdToken(NamedTuple):
     session_id: str | None
     nonce: str | None
 
+    def identified(self) -> Identified:
+        """Return what a refreshed token is held against."""
+        values = self.claims.values
+        audience = values["aud"]
+        return Identified(
+            issuer=self.claims.issuer,
+            subject=self.claims.subject,
+            audiences=frozenset([audience] if isinstance(audience, str) else audience),
+            authorized_party=values.get("azp"),
+            authenticated_at=self.authenticated_at,
+            nonce=self.nonce,
+        )
+
+
+class Identified(NamedTuple):
+    """Whom the ID token of a sign-in named, and for whom (OpenID Connect Core section 12.2)."""
+
+    issuer: str
+    subject: str
+    audiences: frozenset[str]
+    authorized_party: str | None
+    authenticated_at: float | None
+    nonce: str | None
+
 
 class AccessToken(NamedTuple):
     """Who calls the API, through which client (RFC 9068)."""

@@ -22,6 +22,7 @@ from syncd.records import Claims
 if TYPE_CHECKING:
     from syncd.oidc.options import ProviderOptions
     from syncd.oidc.ports import Keys
+    from syncd.oidc.tokens import Identified
 
 ID_CHECKS = (
     *header.CHECKS,
@@ -89,7 +90,7 @@ class Validator:
         access_token: str | None = None,
         code: str | None = None,
         direct: bool = False,
-        previous: IdToken | None = None,
+        previous: Identified | None = None,
         told: list[Step] | None = None,
     ) -> IdToken | Refusal:
         """Return who signed in, or why the token is not taken (Core section 3.1.3.7).
@@ -97,8 +98,9 @@ class Validator:
         ``nonce`` is the one that was sent; without it a token with one is refused, unless
         ``any_nonce``. ``max_age`` is the one that was sent. ``access_token`` and ``code`` are what
         came with the token. ``direct`` says that it came from the token endpoint itself, whose
-        tokens need no signature when Validate Signatures is off. ``previous`` is the token of the
-        sign-in, when this one came of a refresh (Core section 12.2). ``told`` receives each check.
+        tokens need no signature when Validate Signatures is off. ``previous`` is whom the token of
+        the sign-in named, when this one came of a refresh (Core section 12.2). ``told`` receives
+        each check.
         """
         token = Examined(
             text,

@@ -123,12 +123,27 @@ class IdpSettings(Section):
         default=False, description="Trust Email: take the provider's addresses as verified."
     )
     backchannel_logout: Flag = Field(
-        default=False, description="Backchannel Logout: end the provider's session on sign-out."
+        default=False,
+        description=(
+            "Backchannel Logout: on sign-out syncd itself calls the Logout URL with the ID token. "
+            "Off, the browser is sent there."
+        ),
     )
     logout_url: Url | None = Field(
         default=None,
         examples=["https://login.example.org/logout"],
-        description="Logout URL: needed when backchannel_logout is on.",
+        description=(
+            "Logout URL: where the provider's session ends; needed when backchannel_logout is on. "
+            "Without it a sign-out ends syncd's session only."
+        ),
+    )
+    sends_issuer: Flag | None = Field(
+        default=None,
+        examples=[True],
+        description=(
+            "Whether the provider names itself in what it sends browsers back with (`iss`, RFC "
+            "9207): true demands it, false refuses it, and null checks it where it stands."
+        ),
     )
     allowed_clock_skew: Duration = Field(
         default=0, description="How far the provider's clock may be off; 0 means 0."
@@ -202,12 +217,6 @@ class IdpSettings(Section):
                 "logout_url",
                 "backchannel_logout",
                 because="must be provided when backchannel_logout is on",
-            )
-        elif self.logout_url is not None and not self.backchannel_logout:
-            yield warning(
-                "logout_url",
-                "backchannel_logout",
-                because="has no effect while backchannel_logout is off",
             )
         yield from self._signatures()
         yield from self._access()

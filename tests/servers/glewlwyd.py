@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.servers.authority import ToolError, program
-from tests.servers.relying_party import Browser, RelyingParty, metadata
+from tests.servers.relying_party import Browser, RelyingParty, metadata, walk
 from tests.servers.slapd import free_port
 
 if TYPE_CHECKING:
@@ -80,9 +80,12 @@ class Glewlwyd:
     """One provider; use it as a context manager. ``users`` are their properties by username.
 
     Of the properties ``name``, ``email`` and ``groups`` become claims; ``groups`` is a list.
+    ``callback`` is where it sends people back to.
     """
 
-    def __init__(self, users: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, users: Mapping[str, Mapping[str, Any]], *, callback: str | None = None
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="glewlwyd-"))
         self._users = users
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -92,7 +95,9 @@ class Glewlwyd:
         self._receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _LogoutReceiver)
         self._logout_tokens: list[str] = []
         self._receiver.tokens = self._logout_tokens  # type: ignore[attr-defined]
-        self._callback = f"http://127.0.0.1:{self._receiver.server_port}/callback"
+        own = f"http://127.0.0.1:{self._receiver.server_port}"
+        self._callback = callback or f"{own}/callback"
+        self._logout_tokens_uri = f"{own}/logout"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._receiver.serve_forever, daemon=True).start()
@@ -141,7 +146,7 @@ class Glewlwyd:
         self._api("PUT", "mod/user/database", _people_module())
         self._api("PUT", "mod/user/database/reset", {})
         self._api("POST", "mod/plugin/", _oidc_plugin(self.issuer))
-        self._api("POST", "client/", _client(self._callback))
+        self._api("POST", "client/", _client(self._callback, self._logout_tokens_uri))
         for username, properties in self._users.items():
             self._api("POST", "user/", _user(username, properties))
         self.metadata = metadata(self.issuer)
@@ -162,6 +167,16 @@ class Glewlwyd:
 
     def sign_in(self, username: str) -> SignedIn:
         """Sign somebody in, in a browser of his own."""
+        browser = self._browser(username)
+        party = RelyingParty(self.metadata, CLIENT, SECRET, self._callback)
+        return party.sign_in(browser, scope="openid", g_continue="")
+
+    def walk(self, start: str, username: str) -> str:
+        """Sign somebody in for a client's own request; return where the browser comes back to."""
+        return walk(self._browser(username), f"{start}&g_continue=", self._callback)
+
+    def _browser(self, username: str) -> Browser:
+        """Return a browser in which somebody is signed in here."""
         browser = Browser()
         for method, path, document in (
             ("POST", "auth/", {"username": username, "password": PASSWORD}),
@@ -170,9 +185,8 @@ class Glewlwyd:
             page = browser.ask(method, f"{self.url}/api/{path}", document=document)
             if page.status != 200:
                 raise ToolError(f"{method} {path} answers {page.status}: {page.text}")
-        party = RelyingParty(self.metadata, CLIENT, SECRET, self._callback)
         self._browsers[username] = browser
-        return party.sign_in(browser, scope="openid", g_continue="")
+        return browser
 
     def change(self, username: str, **properties: Any) -> None:
         """Give somebody these properties in place of all that he had."""
@@ -276,7 +290,7 @@ def _oidc_plugin(issuer: str) -> dict[str, Any]:
     }
 
 
-def _client(callback: str) -> dict[str, Any]:
+def _client(callback: str, logout_tokens: str) -> dict[str, Any]:
     return {
         "client_id": CLIENT,
         "name": CLIENT,
@@ -288,7 +302,7 @@ def _client(callback: str) -> dict[str, Any]:
         "token_endpoint_auth_method": ["client_secret_basic"],
         "scope": ["openid"],
         # These are texts here, neither booleans nor lists.
-        "backchannel_logout_uri": callback.replace("/callback", "/logout"),
+        "backchannel_logout_uri": logout_tokens,
         "backchannel_logout_session_required": "1",
         "post_logout_redirect_uris": callback,
     }

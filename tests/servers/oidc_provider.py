@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urljoin
 
 from tests.servers.authority import ToolError, program, run
-from tests.servers.relying_party import Browser, RelyingParty, metadata
+from tests.servers.relying_party import Browser, RelyingParty, metadata, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tests.servers.relying_party import Page, SignedIn
 
@@ -65,11 +66,26 @@ def packages() -> Path:
 
 
 class OidcProvider:
-    """One provider; use it as a context manager. ``users`` are claims by subject."""
+    """One provider; use it as a context manager. ``users`` are claims by subject.
 
-    def __init__(self, users: Mapping[str, Mapping[str, Any]]) -> None:
+    ``callback`` is where it sends people back to, ``logout_tokens`` where its logout tokens go (by
+    default to itself), ``signed_out`` where it sends people after its own logout page, which is
+    there only then. It trusts the certificates of ``authority`` besides.
+    """
+
+    def __init__(
+        self,
+        users: Mapping[str, Mapping[str, Any]],
+        *,
+        callback: str = CALLBACK,
+        logout_tokens: str | None = None,
+        signed_out: str | None = None,
+        authority: Path | None = None,
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="oidc-provider-"))
         self._users = users
+        self._callback, self._authority = callback, authority
+        self._logout_tokens, self._signed_out = logout_tokens, signed_out
         self._server: subprocess.Popen[str] | None = None
         self.issuer = ""
 
@@ -90,11 +106,14 @@ class OidcProvider:
         shutil.copy(SCRIPT, self.folder)
         settings = {
             "secret": SECRET,
-            "callback": CALLBACK,
+            "callback": self._callback,
             "audience": AUDIENCE,
             "scope": SCOPES,
             "users": self._users,
+            "logoutTokens": self._logout_tokens,
+            "signedOut": self._signed_out,
         }
+        trusted = {"NODE_EXTRA_CA_CERTS": str(self._authority)} if self._authority else {}
         with (self.folder / "log").open("w") as log:
             self._server = subprocess.Popen(
                 [program("node"), self.folder / SCRIPT.name, json.dumps(settings)],
@@ -104,6 +123,7 @@ class OidcProvider:
                 stderr=log,
                 text=True,
                 cwd=self.folder,
+                env=dict(os.environ) | trusted,
             )
         assert self._server.stdout is not None
         for line in self._server.stdout:
@@ -141,17 +161,14 @@ class OidcProvider:
         **asked: str,
     ) -> SignedIn:
         """Sign somebody in, in a browser of his own."""
-        party = RelyingParty(self.metadata, self.client_id(algorithm), SECRET, CALLBACK)
+        party = RelyingParty(self.metadata, self.client_id(algorithm), SECRET, self._callback)
         browser = Browser()
+        return party.sign_in(browser, _typing(browser, subject), scope=scope, **asked)
 
-        def turn_page(page: Page) -> Page:
-            action, prompt = _ACTION.search(page.text), _PROMPT.search(page.text)
-            if action is None or prompt is None:
-                raise ToolError(page.text[:2000])
-            form = {"prompt": prompt[1], "login": subject, "password": "any"}
-            return browser.ask("POST", urljoin(page.url, action[1]), form=form)
-
-        return party.sign_in(browser, turn_page, scope=scope, **asked)
+    def walk(self, start: str, subject: str) -> str:
+        """Sign somebody in for a client's own request; return where the browser comes back to."""
+        browser = Browser()
+        return walk(browser, start, self._callback, _typing(browser, subject))
 
     def for_api(self, subject: str, *, scope: str = SCOPE) -> str:
         """Return an access token of somebody for the API (RFC 9068)."""
@@ -176,9 +193,9 @@ class OidcProvider:
         self._control("POST", "rotate", {"keep": keep})
 
     def log_out(self, subject: str, session: str, *, algorithm: str = "RS256") -> str:
-        """End somebody's session; return the logout token that the client was sent."""
+        """End somebody's session; return the logout token, if it came to the provider itself."""
         asked = {"client": self.client_id(algorithm), "subject": subject, "session": session}
-        return str(self._control("POST", "log-out", asked)["logout_token"])
+        return str(self._control("POST", "log-out", asked).get("logout_token", ""))
 
     def _control(self, method: str, path: str, body: object = None) -> Any:
         page = Browser().ask(method, f"{self.issuer}/test/{path}", document=body)
@@ -186,3 +203,16 @@ class OidcProvider:
             log = (self.folder / "log").read_text()
             raise ToolError(f"{method} {path} answers {page.status}: {page.text} {log}")
         return json.loads(page.text)
+
+
+def _typing(browser: Browser, subject: str) -> Callable[[Page], Page]:
+    """Return what fills in the provider's pages for somebody."""
+
+    def turn_page(page: Page) -> Page:
+        action, prompt = _ACTION.search(page.text), _PROMPT.search(page.text)
+        if action is None or prompt is None:
+            raise ToolError(page.text[:2000])
+        form = {"prompt": prompt[1], "login": subject, "password": "any"}
+        return browser.ask("POST", urljoin(page.url, action[1]), form=form)
+
+    return turn_page

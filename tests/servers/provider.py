@@ -7,7 +7,7 @@ import threading
 import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tests.minting import key_set, signer
 
@@ -41,8 +41,10 @@ class _Handler(BaseHTTPRequestHandler):
 class Provider:
     """Serves on loopback; a context manager that leaves no thread behind."""
 
+    handler: ClassVar[type[BaseHTTPRequestHandler]] = _Handler
+
     def __init__(self, path: str = "", key: Signer | None = None) -> None:
-        handler = type("Handler", (_Handler,), {"provider": self})
+        handler = type("Handler", (self.handler,), {"provider": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._path = path

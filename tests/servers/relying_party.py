@@ -97,6 +97,26 @@ def metadata(issuer: str) -> dict[str, Any]:
     return found
 
 
+def walk(
+    browser: Browser,
+    start: str,
+    callback: str,
+    turn_page: Callable[[Page], Page] | None = None,
+) -> str:
+    """Return where a browser comes back to; ``turn_page`` fills in pages that are no redirect."""
+    page = browser.ask("GET", start)
+    for _ in range(MOST_PAGES):
+        if page.location is None:
+            if turn_page is None or page.status != 200:
+                raise ToolError(f"the provider shows a page: {page.text[:2000]}")
+            page = turn_page(page)
+        elif page.location.startswith(callback):
+            return page.location
+        else:
+            page = browser.ask("GET", page.location)
+    raise ToolError(f"the provider comes to no end: {page.url}")
+
+
 @dataclass(frozen=True, slots=True)
 class RelyingParty:
     """One registration with a provider."""
@@ -128,17 +148,8 @@ class RelyingParty:
             "code_challenge_method": "S256",
         }
         start = f"{self.metadata['authorization_endpoint']}?{urlencode(words | asked)}"
-        page = browser.ask("GET", start)
-        for _ in range(MOST_PAGES):
-            if page.location is None:
-                if turn_page is None or page.status != 200:
-                    raise ToolError(f"the provider shows a page: {page.text[:2000]}")
-                page = turn_page(page)
-            elif page.location.startswith(self.callback):
-                break
-            else:
-                page = browser.ask("GET", page.location)
-        returned = dict(parse_qsl(urlsplit(page.location or "").query))
+        back = walk(browser, start, self.callback, turn_page)
+        returned = dict(parse_qsl(urlsplit(back).query))
         if returned.get("state") != state or "code" not in returned:
             raise ToolError(f"the provider answers {returned}")
         resource = {"resource": asked["resource"]} if "resource" in asked else {}

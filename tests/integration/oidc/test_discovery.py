@@ -335,3 +335,27 @@ def test_differences_to_a_configuration_are_told(provider: Provider) -> None:
         "allowed_algorithms",
     ]
     assert "https://login.example.org/jwks" in differences[2]
+
+
+@pytest.mark.parametrize("says", [True, False])
+@pytest.mark.parametrize("sends_issuer", [True, False, None])
+def test_whether_answers_name_the_issuer_is_compared(
+    provider: Provider, *, says: bool, sends_issuer: bool | None
+) -> None:
+    """What the metadata contradict would let nobody in; discovery writes what they say."""
+    found = provider.discover(authorization_response_iss_parameter_supported=says)
+    assert found.settings.get("sends_issuer") is (True if says else None)
+    configured = ProviderOptions(
+        organization_id="acme",
+        client_id="syncd",
+        client_secret="secret",
+        sends_issuer=sends_issuer,
+        **{
+            name: found.settings[name]  # type: ignore[arg-type]
+            for name in ("issuer", "authorization_url", "token_url", "jwks_url")
+        },
+    )
+    contradicts = sends_issuer is not None and sends_issuer is not says
+    assert ["sends_issuer" in text for text in found.differences(configured)] == (
+        [True] if contradicts else []
+    )

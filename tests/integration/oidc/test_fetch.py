@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import socket
 from base64 import b64encode
 from ipaddress import ip_network
@@ -12,6 +13,7 @@ import pytest
 
 from syncd.oidc.failure import Cause
 from syncd.oidc.fetch import Fetcher
+from syncd.oidc.trust import trust
 from tests.integration.oidc.reaching import BODY, NAME, failure, fetcher
 from tests.servers.answering import AnsweringServer, answer
 from tests.servers.authority import Authority
@@ -64,7 +66,7 @@ def test_a_form_is_posted_with_basic_authentication(
     fetch = fetcher(authority)
     form = {"grant_type": "authorization_code", "code": "a&b=c d"}
     got = fetch.post(server.url("/token", NAME), form, basic=("my client", "p:ss+wörd"))
-    assert got == BODY
+    assert got == (200, BODY)
     (asked,) = server.asked
     assert asked.method == "POST"
     assert asked.body == b"grant_type=authorization_code&code=a%26b%3Dc+d"
@@ -75,6 +77,22 @@ def test_a_form_is_posted_with_basic_authentication(
     assert "authorization" not in server.asked[1].headers
 
 
+def test_a_change_of_the_system_s_authorities_counts_at_once(
+    server: AnsweringServer, authority: Authority, tmp_path: Path
+) -> None:
+    """What was made of them is kept for a moment, and made anew when their file has changed."""
+    system = tmp_path / "none.pem"
+    fetch = fetcher(authority, ca_pem=())
+    for _ in range(2):
+        assert failure(fetch, server.url(host=NAME)).reason is Cause.CERTIFICATE
+    system.write_text(authority.pem)
+    assert fetch.get(server.url(host=NAME)) == BODY
+    assert trust(()) is trust(())
+    system.write_text("")
+    os.utime(system, ns=(1, 1))
+    assert failure(fetch, server.url(host=NAME)).reason is Cause.CERTIFICATE
+
+
 # --------------------------------------------------------------------------- addresses
 
 
@@ -83,6 +101,7 @@ def test_a_form_is_posted_with_basic_authentication(
     ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.1", "169.254.169.254", "fe80::1"],
 )
 @pytest.mark.rule("KS9", server="http")
+@pytest.mark.rule("H15", server="http")
 def test_a_name_that_leads_inside_is_not_connected_to(
     server: AnsweringServer, authority: Authority, address: str
 ) -> None:

@@ -99,6 +99,7 @@ REFUSED: dict[str, tuple[bytes, Cause]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.rule("KS9", server="http")
+@pytest.mark.rule("H15", server="http")
 def test_other_answers_are_refused_and_not_repeated(
     server: AnsweringServer, authority: Authority, name: str
 ) -> None:
@@ -121,6 +122,7 @@ def test_the_query_of_a_url_is_not_in_messages(
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 Other", "307 Now", "308 Then"])
 @pytest.mark.rule("KS9", server="http")
+@pytest.mark.rule("H15", server="http")
 def test_redirects_are_not_followed(
     server: AnsweringServer, authority: Authority, status: str
 ) -> None:

@@ -59,6 +59,7 @@ def endless_continue(connection: socket.socket, _: Asked) -> None:
     [said_large, endless_chunks, endless_small_chunks, endless_until_closed, endless_continue],
 )
 @pytest.mark.rule("KS9", server="http")
+@pytest.mark.rule("H15", server="http")
 def test_what_is_too_large_is_not_read_to_its_end(
     server: AnsweringServer, authority: Authority, endless: Callable[[socket.socket, Asked], None]
 ) -> None:
@@ -97,6 +98,7 @@ def drip(
     ids=["silence", "headers", "body", "chunks", "continue"],
 )
 @pytest.mark.rule("KS9", server="http")
+@pytest.mark.rule("H15", server="http")
 def test_a_slow_drip_ends_with_the_time_for_all_of_it(
     server: AnsweringServer, authority: Authority, at_once: bytes, octets: bytes
 ) -> None:

@@ -1,6 +1,7 @@
 // A throw-away OpenID Connect provider on loopback; tests/servers/oidc_provider.py starts it.
 //
-// usage: node oidc_provider.mjs JSON, with {"secret", "callback", "audience", "scope", "users"}.
+// usage: node oidc_provider.mjs JSON, with {"secret", "callback", "audience", "scope", "users"} and
+// perhaps {"logoutTokens", "signedOut"}: where the client takes logout tokens and signed-out people.
 // Prints {"issuer"} on one line when it is ready, and ends with its standard input.
 import { generateKeyPairSync } from 'node:crypto';
 import http from 'node:http';
@@ -40,7 +41,8 @@ function clients() {
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
     id_token_signed_response_alg: alg,
-    backchannel_logout_uri: `${issuer}/test/logout-token`,
+    backchannel_logout_uri: settings.logoutTokens ?? `${issuer}/test/logout-token`,
+    post_logout_redirect_uris: settings.signedOut ? [settings.signedOut] : [],
     backchannel_logout_session_required: true,
   }));
   const shared = {
@@ -80,7 +82,7 @@ function makeProvider(keys) {
       backchannelLogout: on,
       clientCredentials: on,
       devInteractions: on,
-      rpInitiatedLogout: off,
+      rpInitiatedLogout: settings.signedOut ? on : off,
       resourceIndicators: {
         ...on,
         defaultResource: () => undefined,
@@ -94,6 +96,8 @@ function makeProvider(keys) {
         }),
       },
     },
+    // Its own fetch goes to no loopback address.
+    fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
     findAccount: (ctx, sub) =>
       users.has(sub)
         ? { accountId: sub, claims: () => ({ sub, ...users.get(sub) }) }

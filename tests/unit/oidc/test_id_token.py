@@ -351,7 +351,7 @@ def test_refreshed_tokens(changes: dict[str, Any], expected: str) -> None:
     assert isinstance(first, IdToken)
     said = claims(**{"auth_time": NOW - 60} | changes)
     token = RS256.token({name: None if value is NULL else value for name, value in said.items()})
-    assert id_verdict(token, judge, nonce=None, previous=first) == expected
+    assert id_verdict(token, judge, nonce=None, previous=first.identified()) == expected
 
 
 def test_a_refresh_of_a_token_without_nonce() -> None:
@@ -360,7 +360,7 @@ def test_a_refresh_of_a_token_without_nonce() -> None:
     first = judge.id_token(RS256.token(claims(nonce=None)), now=NOW)
     assert isinstance(first, IdToken)
     token = RS256.token(claims())
-    assert id_verdict(token, judge, nonce=None, previous=first) is Reason.WRONG_NONCE
+    assert id_verdict(token, judge, nonce=None, previous=first.identified()) is Reason.WRONG_NONCE
 
 
 @pytest.mark.parametrize("session", ["", 5, NULL, ["s"], "s" * 513, "s\u0000"], ids=ascii)

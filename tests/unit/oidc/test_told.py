@@ -135,11 +135,11 @@ def test_each_reason_is_given() -> None:
         (VERIFIED[0], {"oidc/validate.py"}),
         (VERIFIED[1], {"oidc/validate.py"}),
         (VERIFIED[2], {"oidc/validate.py"}),
-        (VERIFIED[3], {"oidc/validate.py", "trying.py"}),
+        (VERIFIED[3], {"oidc/validate.py", "oidc/userinfo.py", "trying.py"}),
     ],
 )
 def test_who_makes_verified_values(name: str, makers: set[str]) -> None:
-    """Only the validator makes tokens that count as verified, and trying mappers makes claims."""
+    """Only the validator makes tokens; claims also who adds to a verified one, or tries mappers."""
     assert {path for path, called in calls() if called == name} == makers
 
 

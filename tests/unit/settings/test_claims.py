@@ -381,6 +381,8 @@ def test_a_provider_is_what_the_configuration_says(place: Place) -> None:
         "  client_authentication: client_secret_post\n"
         "  backchannel_logout: true\n"
         "  logout_url: https://login.example.org/logout\n"
+        "  sends_issuer: true\n"
+        "  default_scopes: profile, email\n"
         "  allowed_clock_skew: 5s\n"
         "  allowed_algorithms: RS256, Ed25519\n"
         "  longest_token_age: 2m\n"
@@ -404,6 +406,9 @@ def test_a_provider_is_what_the_configuration_says(place: Place) -> None:
         "userinfo_url": "https://login.example.org/me",
         "logout_url": "https://login.example.org/logout",
         "jwks_url": "https://login.example.org/jwks",
+        "scopes": ("openid", "profile", "email"),
+        "sends_issuer": True,
+        "backchannel_logout": True,
         "allowed_clock_skew_seconds": 5.0,
         "validate_signatures": True,
         "allowed_algorithms": frozenset({"RS256", "Ed25519"}),

@@ -10,6 +10,7 @@ import pytest
 
 from syncd.compose_idp import claim_mapping, provider_options
 from syncd.errors import SignInRefused
+from syncd.oidc.failed import SignInFault
 from syncd.oidc.outcome import Reason
 from syncd.records import Claims
 from syncd.settings import load
@@ -82,12 +83,24 @@ def test_the_ids_are_different() -> None:
     assert len(set(ids)) == len(ids) == len(BLOCKS)
 
 
-def test_the_reasons_are_those_of_tokens() -> None:
-    """The chapter's last table names reasons that there are."""
-    table = PAGE.partition("## When a token is refused")[2]
+def reasons(heading: str) -> set[str]:
+    """Return the reasons in the table below a heading."""
+    table = PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     assert rows
-    assert {name for row in rows for name in REASON.findall(row)} <= {*Reason}
+    return {name for row in rows for name in REASON.findall(row)}
+
+
+def test_the_reasons_are_those_of_tokens() -> None:
+    """The table of refused tokens names reasons that there are."""
+    assert reasons("When a token is refused") <= {*Reason}
+
+
+def test_the_reasons_are_those_of_sign_ins() -> None:
+    """The table of refused sign-ins has every reason of an answer that signs nobody in."""
+    # A provider that says that it fails refuses nobody; the state is for the store to know.
+    expected = {*SignInFault} - {SignInFault.PROVIDER_FAILING} | {"unknown_state"}
+    assert reasons("When a sign-in is refused") == expected
 
 
 def test_entra_maps_roles_and_ids_of_groups(tmp_path: Path) -> None:
