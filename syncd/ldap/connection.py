@@ -8,11 +8,9 @@ from __future__ import annotations
 import contextlib
 import logging
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final, Self
 
-import ldap3
-from ldap3.core.exceptions import LDAPExceptionError, LDAPStartTLSError
+from ldap3.core.exceptions import LDAPExceptionError
 
 from syncd.errors import (
     BindRejected,
@@ -23,22 +21,23 @@ from syncd.errors import (
 )
 from syncd.ldap import results
 from syncd.ldap.ber import decode_entry
+from syncd.ldap.connecting import ServerUrl, code_of, connected, translated
 from syncd.ldap.paging import Walk
 from syncd.ldap.search import Listing, Page, SearchRequest
-from syncd.ldap.stream import ConnectionLost, StreamStrategy
 from syncd.ldap.tls import VerifiedTls, client_context
-from syncd.ldap.traffic import BIND, CONNECT, START_TLS, Traffic
+from syncd.ldap.traffic import BIND, Traffic
 from syncd.records import Entry, Scope, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    import ssl
+    from collections.abc import Callable, Generator
 
     from syncd.ldap.messages import Intermediate, Result
+    from syncd.ldap.stream import StreamStrategy
     from syncd.records import ListingOutcome
 
 _log = logging.getLogger(__name__)
 
-_PORTS: Final = {"ldap": 389, "ldaps": 636}
 # The server is in trouble, not the credentials: another server, or a later time, may do.
 _SERVER_TROUBLE: Final = frozenset(
     {
@@ -70,37 +69,6 @@ class ConnectionOptions:
     read_timeout_seconds: float = 60
 
 
-class ServerUrl(NamedTuple):
-    """The parts of a connection URL."""
-
-    url: str
-    tls: bool
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, url: str) -> ServerUrl:
-        """Return the parts of ``url``; DirectoryError when it is no LDAP URL."""
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            parts, host, port = urlsplit(""), None, None
-        if (
-            parts.scheme not in _PORTS
-            or not host
-            or parts.username is not None
-            or parts.path not in {"", "/"}
-            or parts.query
-            or parts.fragment
-        ):
-            raise DirectoryError(
-                f"{cut(url)} is no LDAP server; write ldaps://HOST or ldap://HOST, "
-                "with :PORT where it is not the usual one."
-            )
-        return cls(url, parts.scheme == "ldaps", host, port or _PORTS[parts.scheme])
-
-
 class Connection:
     """One bound connection to one server; a context manager.
 
@@ -127,20 +95,25 @@ class Connection:
         *,
         on_search: Callable[[str], None] | None = None,
         traffic: Traffic | None = None,
+        context: ssl.SSLContext | None = None,
+        deadline: float | None = None,
     ) -> Self:
         """Connect to the first server that answers, start TLS and bind.
 
         A refused password ends the attempt at once: each further try would count towards a lock.
-        ``traffic`` counts the requests of this connection.
+        ``traffic`` counts the requests of this connection, ``context`` is a TLS context that was
+        made of these options before, and ``deadline`` is when all waiting ends, by
+        ``time.monotonic``.
         """
         _check_credentials(options)
         servers = [ServerUrl.parse(url) for url in options.urls]
-        context = client_context(options.ca_pem, trust_system=options.trust_system)
+        if context is None:
+            context = client_context(options.ca_pem, trust_system=options.trust_system)
         traffic = traffic or Traffic()
         failures: list[DirectoryError] = []
         for server in servers:
             try:
-                wire = _bound(server, options, VerifiedTls(context), traffic)
+                wire = _bound(server, options, VerifiedTls(context), traffic, deadline)
             except BindRejected:
                 raise
             except DirectoryError as error:
@@ -258,45 +231,17 @@ def _check_credentials(options: ConnectionOptions) -> None:
 
 
 def _bound(
-    server: ServerUrl, options: ConnectionOptions, tls: VerifiedTls, traffic: Traffic
+    server: ServerUrl,
+    options: ConnectionOptions,
+    tls: VerifiedTls,
+    traffic: Traffic,
+    deadline: float | None,
 ) -> StreamStrategy:
-    connection = ldap3.Connection(
-        ldap3.Server(
-            server.host,
-            port=server.port,
-            use_ssl=server.tls,
-            get_info=ldap3.NONE,
-            tls=tls,
-            connect_timeout=options.connect_timeout_seconds,
-            allowed_referral_hosts=[],
-        ),
-        user=options.bind_dn,
-        # As bytes, so that ldap3 does not prepare it: servers compare what other clients send.
-        password=options.password.encode() if options.bind_dn and options.password else None,
-        authentication=ldap3.SIMPLE if options.bind_dn else ldap3.ANONYMOUS,
-        client_strategy=ldap3.SYNC,
-        auto_bind=ldap3.AUTO_BIND_NONE,
-        auto_referrals=False,
-        auto_range=False,
-        check_names=False,
-        raise_exceptions=False,
-        return_empty_attributes=False,
-        read_only=True,
-        receive_timeout=options.read_timeout_seconds,
-    )
-    wire = StreamStrategy.install(connection, traffic)
+    wire = connected(server, options, tls, traffic, deadline)
+    connection = wire.connection
     try:
-        with _translated(server.url):
-            with traffic.request(CONNECT):
-                connection.open(read_server_info=False)
-            if not server.tls and not options.insecure_clear_text_bind:
-                with traffic.request(START_TLS, lambda: _code(connection)):
-                    connection.start_tls(read_server_info=False)
-                    wire.require_tls()
-            if tls.not_after is not None:
-                traffic.certificate(tls.not_after)
-            with traffic.request(BIND, lambda: _code(connection)):
-                connection.bind(read_server_info=False)
+        with translated(server.url), traffic.request(BIND, lambda: code_of(connection)):
+            connection.bind(read_server_info=False)
         _check_bind(server.url, options, connection.result)
     except BaseException:
         wire.close()
@@ -304,29 +249,6 @@ def _bound(
     finally:
         connection.password = None
     return wire
-
-
-def _code(connection: ldap3.Connection) -> object:
-    """Return the result code of the last answer, if there was one."""
-    return connection.result.get("result") if connection.result else None
-
-
-@contextlib.contextmanager
-def _translated(url: str) -> Iterator[None]:
-    try:
-        yield
-    except LDAPStartTLSError as error:
-        raise DirectoryError(
-            f"{url} refused StartTLS ({cut(error)}); enable TLS on the server or use ldaps://."
-        ) from error
-    except LDAPExceptionError as error:
-        raise DirectoryUnavailable(f"{url}: {cut(error)}; look into the server's log.") from error
-    except ConnectionLost as error:
-        if "; " in str(error):
-            raise
-        # Nothing was bound yet, so the likeliest cause is that something else listens there.
-        step = "check the server, its port, and whether it speaks ldap:// or ldaps:// there"
-        raise DirectoryUnavailable(f"{str(error).rstrip('.')}; {step}.") from error
 
 
 def _check_bind(url: str, options: ConnectionOptions, result: dict[str, object] | None) -> None:

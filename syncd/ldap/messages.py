@@ -10,14 +10,18 @@ from typing import NamedTuple
 
 from syncd.ldap import ber
 
+BIND_REQUEST = 0x60
 BIND_RESPONSE = 0x61
 SEARCH_RESULT_ENTRY = 0x64
 SEARCH_RESULT_DONE = 0x65
 SEARCH_RESULT_REFERENCE = 0x73
+EXTENDED_REQUEST = 0x77
 EXTENDED_RESPONSE = 0x78
 INTERMEDIATE_RESPONSE = 0x79
 ABANDON_REQUEST = 0x50
 
+SIMPLE_PASSWORD = 0x80
+REQUEST_NAME = 0x80
 CONTROLS = 0xA0
 REFERRAL = 0xA3
 RESPONSE_NAME = 0x8A
@@ -25,6 +29,7 @@ RESPONSE_VALUE = 0x8B
 INTERMEDIATE_NAME = 0x80
 INTERMEDIATE_VALUE = 0x81
 
+PROTOCOL_VERSION = 3
 PAGED_RESULTS = "1.2.840.113556.1.4.319"
 NOTICE_OF_DISCONNECTION = "1.3.6.1.4.1.1466.20036"
 
@@ -165,6 +170,18 @@ def encode_message(message_id: int, operation: bytes, controls: tuple[Control, .
 def encode_abandon(message_id: int) -> bytes:
     """Return the AbandonRequest operation for ``message_id`` (RFC 4511 section 4.11)."""
     return ber.encode_integer(message_id, ABANDON_REQUEST)
+
+
+def encode_bind(name: str, password: bytes) -> bytes:
+    """Return the BindRequest operation of a simple bind (RFC 4511 section 4.2)."""
+    contents = ber.encode_integer(PROTOCOL_VERSION)
+    contents += ber.encode(ber.OCTET_STRING, name.encode())
+    return ber.encode(BIND_REQUEST, contents + ber.encode(SIMPLE_PASSWORD, password))
+
+
+def encode_extended(oid: str) -> bytes:
+    """Return the ExtendedRequest operation of a request without a value (section 4.12)."""
+    return ber.encode(EXTENDED_REQUEST, ber.encode(REQUEST_NAME, oid.encode()))
 
 
 def paged_results(size: int, cookie: bytes = b"") -> Control:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ldap3.strategy.base import RESPONSE_COMPLETE
@@ -49,6 +50,9 @@ class StreamStrategy(SyncStrategy):
         self._buffer = MessageBuffer()
         self._current: Exchange | None = None
         self.traffic = Traffic()
+        # By ``time.monotonic``, when all waiting on this connection ends; None: each wait for
+        # itself alone.
+        self.deadline: float | None = None
 
     @classmethod
     def install(cls, connection: ldap3.Connection, traffic: Traffic) -> StreamStrategy:
@@ -112,6 +116,14 @@ class StreamStrategy(SyncStrategy):
         self._send(messages.encode_message(message_id, operation, controls))
         return message_id
 
+    def ask(self, operation: bytes, controls: tuple[Control, ...] = ()) -> Result:
+        """Send an operation that has one answer, such as a bind; return that."""
+        message_id = self.send_operation(operation, controls)
+        batch = Batch()
+        while batch.done is None:
+            self.receive(message_id, batch)
+        return batch.done
+
     def start(self, operation: bytes, controls: tuple[Control, ...]) -> Exchange:
         """Send a search; what was still coming in is read to its end first."""
         if self._current is not None:
@@ -159,10 +171,13 @@ class StreamStrategy(SyncStrategy):
             if connection.socket is None:
                 raise ConnectionLost(f"The connection to {self.url} is closed.")
             try:
+                self._wait_no_longer(connection.socket)
                 piece = connection.socket.recv(RECEIVE_BYTES)
             except TimeoutError as error:
                 raise ConnectionLost(
                     f"{self.url} did not answer for {connection.receive_timeout:g} seconds."
+                    if self.deadline is None
+                    else f"{self.url} did not answer in time."
                 ) from error
             except OSError as error:
                 raise ConnectionLost(
@@ -171,6 +186,16 @@ class StreamStrategy(SyncStrategy):
             if not piece:
                 raise ConnectionLost(f"{self.url} closed the connection.")
             buffer.feed(piece)
+
+    def _wait_no_longer(self, opened: socket.socket) -> None:
+        """Let the next wait end where all waiting ends."""
+        if self.deadline is None:
+            return
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        patience = self.connection.receive_timeout
+        opened.settimeout(left if patience is None else min(left, patience))
 
     def _send(self, octets: bytes) -> None:
         if self.connection.socket is None:

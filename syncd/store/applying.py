@@ -41,7 +41,7 @@ U, I, IK = schema.users, schema.identities, schema.identity_keys
 P, PK = schema.plan_people, schema.plan_keys
 PR, MR = schema.plan_refs, schema.membership_refs
 J, X = schema.journal, schema.restrictions
-EX = schema.exclusions
+EX, ORG = schema.exclusions, schema.organizations
 
 # Values in one statement: SQLite takes 32,766 and PostgreSQL 65,535 of them.
 IN_LIST = 500
@@ -57,6 +57,8 @@ class PeopleBatch(Batch):
 
     def apply(self) -> int:
         """Write the batch; return how many of its rows did not hold any more."""
+        if self.careful:
+            self._keep_others_away()
         kinds = self._kinds()
         guard = OwnerGuard(self) if kinds & SHUTTING or self.takes(kinds) else None
         conflicts = self._pass_over() if kinds & Kind.CREATE else 0
@@ -82,6 +84,14 @@ class PeopleBatch(Batch):
         if guard is not None:
             guard.require_owner()
         return conflicts
+
+    def _keep_others_away(self) -> None:
+        """Let nobody change the organization beside this batch, by hand or by signing in.
+
+        What another writer has not committed yet cannot be left out, and stands in the way.
+        """
+        mine = select(ORG.c.id).where(ORG.c.id == self.organization_id)
+        self.connection.execute(mine.with_for_update())
 
     def takes(self, kinds: Kind) -> bool:
         """Tell whether the batch may take roles or groups from somebody."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import bindparam, delete, insert, select
 
 from syncd.errors import LastOwner, Refused, SignInRefused
-from syncd.records import fold, provider_of
+from syncd.records import fold
 from syncd.store import arriving_grants, arriving_names, arriving_people, schema
+from syncd.store.arriving_ground import standing_still
 from syncd.store.books import NO_RUN
 from syncd.store.editing.change import change
 from syncd.store.leases import clock
@@ -224,37 +225,7 @@ class Arrivals:
         return _Seen(person, given, quarantined=quarantined)
 
     def _standing_still(self, connection: Connection, source: str) -> SignInRefused | None:
-        """Return why nothing is written at present, if so.
-
-        Raises:
-            SignInRefused: Nobody signs in here by this provider, known or not.
-
-        """
-        org = self.organization_id
-        row = connection.execute(_organization(), {"organization_id": org}).one_or_none()
-        if row is None:
-            raise SignInRefused("not_configured", f"there is no organization {org} in the store")
-        if row.deleted_at is not None:
-            raise SignInRefused("deleted", f"{org} was deleted; nobody signs in any more")
-        provider = provider_of(source)
-        settle = f"see `syncd organization show {org}`; until then nobody new is taken in"
-        if row.provider != provider:
-            raise SignInRefused(
-                "pending",
-                f"{org} has the provider {row.provider} until somebody switches it to {provider} "
-                f"with `syncd provider switch {org}`",
-            )
-        if row.switching_to is not None:
-            return SignInRefused("pending", f"a switch of {org}'s provider is under way; {settle}")
-        if self._name is not None and row.name != self._name:
-            return SignInRefused("pending", f"{org} has another name in its file; {settle}")
-        if row.paused_at is not None:
-            return SignInRefused(
-                "paused",
-                f"{org} is paused ({row.paused_because or 'no reason given'}), so nobody new is "
-                f"taken in; `syncd resume {org}` lets it go on",
-            )
-        return None
+        return standing_still(connection, self.organization_id, source, self._name)
 
     def _quarantined(self, source: str, external_id: str) -> tuple[Any, ...]:
         return (
@@ -314,11 +285,6 @@ class Arrivals:
                 linked=seen.person.row is not None and not seen.person.known,
                 remarks=seen.remarks,
             )
-
-
-@cache
-def _organization() -> Select[Any]:
-    return select(ORG).where(ORG.c.id == bindparam("organization_id"))
 
 
 @cache

@@ -104,10 +104,11 @@ class Slapd:
     """One server; use it as a context manager.
 
     ``overlays`` are loaded in the given order; ``access`` is slapd.conf's access control;
-    ``options`` are further lines for the database. ``ldif`` is loaded before the start, after the
-    suffix, the bind accounts and the empty containers for people and roles. ``sessionlog`` is how
-    many writes syncprov remembers (0: none), and ``loaded_as`` the server id that the first content
-    bears; the server itself is 1. With ``reload_hint`` it refuses stale cookies.
+    ``options`` are further lines for the database and ``general`` for the server. ``ldif`` is
+    loaded before the start, after the suffix, the bind accounts and the empty containers for people
+    and roles. ``sessionlog`` is how many writes syncprov remembers (0: none), and ``loaded_as`` the
+    server id that the first content bears; the server itself is 1. With ``reload_hint`` it refuses
+    stale cookies.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Slapd:
         accounts: Iterable[Account] = ACCOUNTS,
         access: str = OPEN_ACCESS,
         options: str = "",
+        general: str = "",
         certificate_names: str = "DNS:localhost,IP:127.0.0.1,IP:::1",
         certificate_days: int = 30,
         tls: bool = True,
@@ -134,6 +136,7 @@ class Slapd:
         self.accounts = tuple(accounts)
         self._overlays = tuple(overlays)
         self._access, self._options, self._sizelimit = access, options, sizelimit
+        self._general = general
         self._durable, self._tls = durable, tls
         self._sessionlog, self._reload_hint = sessionlog, reload_hint
         self._loaded_as = loaded_as
@@ -308,6 +311,7 @@ class Slapd:
             *(self._tls_lines() if self._tls else ()),
             f"sizelimit {self._sizelimit}",
             f"serverID {SERVER_ID}",
+            self._general,
             "database mdb",
             f'suffix "{SUFFIX}"',
             f'rootdn "{ADMIN}"',
