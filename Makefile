@@ -8,6 +8,8 @@
 VENV ?= .venv
 WORKERS ?= $(shell expr $$(nproc) + 1)
 export VENV PYTHON
+# The tests start hundreds of processes: what one has compiled, the others read.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 MOMENTS ?= 200
 SEED := $(or $(SEED),$(shell date +%s))
@@ -15,7 +17,7 @@ SOAKED := $(addprefix tests/acceptance/test_,kills.py changed_kills.py daemon_ki
   tests/integration/test_equivalence.py \
   $(addprefix tests/unit/oidc/test_differential,.py _keys.py)
 
-.PHONY: help demo test cover soak check format bench lock setup clean
+.PHONY: help demo test cover soak check format bench image lock setup clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -55,6 +57,9 @@ bench: ## speed and memory beside ldapsearch; takes minutes
 	@scripts/bootstrap dev
 	@scripts/system-packages
 	@$(BIN)/python -m bench $(ARGS)
+
+image: ## build the container image without a registry and run it; as root, minutes
+	@scripts/image-test $(ARGS)
 
 lock: ## solve the versions anew and write requirements/*.txt
 	@scripts/bootstrap dev
