@@ -15,10 +15,11 @@ from syncd.mappers.claim_options import predefined_claims
 from syncd.mappers.claims import compile_claims
 from syncd.mappers.options import FOR_CLAIMS, IdpOptions, from_keys
 from syncd.oidc.options import ProviderOptions
+from syncd.oidc.proxy import Proxy
 
 if TYPE_CHECKING:
     from syncd.mappers.claims import ClaimMapping
-    from syncd.settings import IdpSettings, OrganizationSettings
+    from syncd.settings import IdpSettings, OrganizationSettings, Outbound
 
 
 def provider_options(organization: OrganizationSettings) -> ProviderOptions:
@@ -53,6 +54,19 @@ def provider_options(organization: OrganizationSettings) -> ProviderOptions:
         longest_age_seconds=float(idp.longest_token_age),
         allowed_networks=tuple(ip_network(network) for network in idp.allowed_networks),
         ca_pem=tuple(each.pem for each in organization.certificates),
+    )
+
+
+def proxy_of(outbound: Outbound) -> Proxy | None:
+    """Return the proxy for requests to providers, if one is configured."""
+    if outbound.proxy is None:
+        return None
+    networks = [each for each in outbound.no_proxy if "/" in each]
+    return Proxy.read(
+        outbound.proxy.get_secret_value(),
+        names=set(outbound.no_proxy) - set(networks),
+        networks=[ip_network(each) for each in networks],
+        ca_pem=[each.pem for each in outbound.certificates],
     )
 
 

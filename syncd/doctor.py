@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from syncd.access.visits import callback_url, logout_token_url, signed_out_url
 from syncd.compose import directory_parts
 from syncd.errors import DirectoryError, ProviderUnavailable, SyncdError, UsageError
 from syncd.explain import mapped
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from syncd.compose import DirectoryParts
-    from syncd.settings import OrganizationSettings, Settings
+    from syncd.settings import OrganizationSettings, Outbound, Settings
 
 
 def check(settings: Settings, *, connect: bool, clock: Callable[[], datetime]) -> dict[str, Any]:
     """Return each organization's faults and, with ``connect``, what its directory is like."""
     organizations = [
-        _check_one(organization, connect=connect, clock=clock)
+        {
+            **_check_one(organization, settings.daemon.outbound, connect=connect, clock=clock),
+            "register": _register(organization, str(settings.daemon.http.base_url)),
+        }
         for organization in settings.organizations.values()
     ]
     return {
@@ -33,7 +37,11 @@ def check(settings: Settings, *, connect: bool, clock: Callable[[], datetime]) -
 
 
 def _check_one(
-    organization: OrganizationSettings, *, connect: bool, clock: Callable[[], datetime]
+    organization: OrganizationSettings,
+    outbound: Outbound,
+    *,
+    connect: bool,
+    clock: Callable[[], datetime],
 ) -> dict[str, Any]:
     faults: list[str] = []
     found: dict[str, Any] | None = None
@@ -48,7 +56,7 @@ def _check_one(
             # What an organization with a directory does not need.
             from syncd.providers import compose_provider, look_at
 
-            provider = compose_provider(organization)
+            provider = compose_provider(organization, outbound)
             if connect:
                 found, advice = look_at(provider)
     except SyncdError as error:
@@ -62,6 +70,20 @@ def _check_one(
         "faults": faults,
         "connect": found,
         "advice": advice,
+    }
+
+
+def _register(organization: OrganizationSettings, base_url: str) -> dict[str, str] | None:
+    """Return what the identity provider has to be told of syncd; None where there is none.
+
+    It need not be the active one: it is told before a switch.
+    """
+    if organization.idp is None:
+        return None
+    return {
+        "redirect_uri": callback_url(base_url, organization.id),
+        "backchannel_logout_uri": logout_token_url(base_url, organization.id),
+        "post_logout_redirect_uri": signed_out_url(base_url),
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from syncd.compose_idp import claim_mapping, provider_options
+from syncd.compose_idp import claim_mapping, provider_options, proxy_of
 from syncd.errors import ProviderUnavailable
 from syncd.oidc.discovery import discover
 from syncd.oidc.fetch import Fetcher
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from syncd.mappers.claims import ClaimMapping
     from syncd.oidc.options import ProviderOptions
-    from syncd.settings import OrganizationSettings
+    from syncd.settings import OrganizationSettings, Outbound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +36,17 @@ class Provider:
 
 
 def compose_provider(
-    organization: OrganizationSettings, *, fetched: Callable[[str, str], None] | None = None
+    organization: OrganizationSettings,
+    outbound: Outbound,
+    *,
+    fetched: Callable[[str, str], None] | None = None,
 ) -> Provider:
     """Build the parts of an organization's identity provider; asks nobody yet.
 
-    ``fetched`` is told the outcome and the reason of each fetch of keys.
+    Args:
+        organization: Whose provider it is.
+        outbound: How requests reach it.
+        fetched: Is told the outcome and the reason of each fetch of keys.
 
     Raises:
         ConfigurationError: Mappers contradict each other.
@@ -48,7 +54,11 @@ def compose_provider(
 
     """
     options = provider_options(organization)
-    fetch = Fetcher(allowed_networks=options.allowed_networks, ca_pem=options.ca_pem)
+    fetch = Fetcher(
+        allowed_networks=options.allowed_networks,
+        ca_pem=options.ca_pem,
+        proxy=proxy_of(outbound),
+    )
     keys = JwksCache(options.jwks_url, fetch, fetched=fetched)
     return Provider(
         options=options,
@@ -67,7 +77,12 @@ def look_at(provider: Provider) -> tuple[dict[str, Any], list[str]]:
 
     """
     options, advice = provider.options, list[str]()
-    found: dict[str, Any] = {"issuer": options.issuer, "keys": None, "discovery": None}
+    found: dict[str, Any] = {
+        "issuer": options.issuer,
+        "proxy": _proxy(provider, advice),
+        "keys": None,
+        "discovery": None,
+    }
     if options.jwks_url is not None:
         keys = KeySet.parse(provider.fetch.get(options.jwks_url))
         found["keys"] = {
@@ -82,6 +97,19 @@ def look_at(provider: Provider) -> tuple[dict[str, Any], list[str]]:
             )
     found["discovery"] = _discovery(provider, advice)
     return found, advice
+
+
+def _proxy(provider: Provider, advice: list[str]) -> str | None:
+    """Return the proxy that requests to the provider go through."""
+    options, used = provider.options, None
+    for url in (options.jwks_url, options.token_url, options.userinfo_url):
+        try:
+            proxy = None if url is None else provider.fetch.proxy_for(url)
+        except ProviderUnavailable as error:
+            advice.append(str(error))
+        else:
+            used = used or proxy
+    return None if used is None else str(used)
 
 
 def _discovery(provider: Provider, advice: list[str]) -> dict[str, Any]:

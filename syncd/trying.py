@@ -108,7 +108,11 @@ class Trying(Identifying):
 
     @staticmethod
     def idp_discover(
-        url: str, *, networks: Sequence[str] = (), certificates: Sequence[str] = ()
+        url: str,
+        *,
+        networks: Sequence[str] = (),
+        certificates: Sequence[str] = (),
+        proxy: str | None = None,
     ) -> dict[str, Any]:
         """Return the settings that a provider publishes of itself; no configuration is needed.
 
@@ -116,14 +120,16 @@ class Trying(Identifying):
             url: The issuer, or the whole address below .well-known.
             networks: Private networks that it may lie in.
             certificates: PEM texts of authorities to trust besides the system's.
+            proxy: The URL of the proxy to ask through.
 
         Raises:
-            UsageError: A network is none.
+            UsageError: A network, or the proxy's URL, is none.
             ProviderUnavailable: Nothing usable is published there; the message says why.
 
         """
         from syncd.oidc.discovery import discover
         from syncd.oidc.fetch import Fetcher
+        from syncd.oidc.proxy import Proxy
 
         allowed = []
         for each in networks:
@@ -131,7 +137,13 @@ class Trying(Identifying):
                 allowed.append(ip_network(each, strict=False))
             except ValueError as error:
                 raise UsageError(f"{each} is no network; write one such as 10.20.0.0/16") from error
-        found = discover(url, Fetcher(allowed_networks=tuple(allowed), ca_pem=tuple(certificates)))
+        try:
+            # Whoever vouches for the provider may vouch for the proxy: the caller trusts both.
+            used = None if proxy is None else Proxy.read(proxy, ca_pem=certificates)
+        except ValueError as error:
+            raise UsageError(f"the proxy's URL {error}") from None
+        fetch = Fetcher(allowed_networks=allowed, ca_pem=certificates, proxy=used)
+        found = discover(url, fetch)
         settings = {key: _plain(each) for key, each in found.settings.items()}
         if allowed:
             settings["allowed_networks"] = [str(each) for each in allowed]

@@ -24,7 +24,11 @@ class BuiltIn(Protocol):
 
     @staticmethod
     def idp_discover(
-        url: str, *, networks: Sequence[str] = (), certificates: Sequence[str] = ()
+        url: str,
+        *,
+        networks: Sequence[str] = (),
+        certificates: Sequence[str] = (),
+        proxy: str | None = None,
     ) -> Document:
         """Return the settings that an identity provider publishes of itself."""
 

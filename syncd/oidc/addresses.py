@@ -21,19 +21,21 @@ from syncd.errors import cut
 from syncd.oidc.failure import Cause, FetchFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
     # Names to addresses as text; OSError when there is none.
     Resolve = Callable[[str], Iterable[str]]
     Networks = Sequence[IPv4Network | IPv6Network]
+    # Addresses by the text that they were given as.
+    Found = Mapping[str, IPv4Address | IPv6Address]
 
 # The names for which http will do.
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 PORTS: Final = {"https": 443, "http": 80}
 MOST_ADDRESSES: Final = 4
 _LABEL: Final = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
+NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 
 # Global unicast; whatever else IPv6 has is for other things.
@@ -98,7 +100,7 @@ def target(url: str) -> Target:
         raise _bad_url(url, "has a user name in it; leave it out")
     if "#" in url:
         raise _bad_url(url, "has a # in it; leave out what begins there")
-    named = _is_address(host) if "[" in parts.netloc else _NAME.fullmatch(host)
+    named = is_address(host) if "[" in parts.netloc else NAME.fullmatch(host)
     if not named or port == 0:
         raise _bad_url(url, "names no host; write it as https://host/path")
     if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK):
@@ -154,14 +156,33 @@ def addresses(
         FetchFailed: The name has no address, or none that is permitted.
 
     """
-    found = [place.host] if _is_address(place.host) else _resolved(place, resolve, seconds)
-    judged = [(text, ipaddress.ip_address(text)) for text in dict.fromkeys(found)]
-    good = [pair for pair in judged if permitted(pair[1], networks, local=place.local)]
+    found = lookup(place.host, resolve, seconds)
+    if found is None:
+        raise FetchFailed(
+            Cause.TIMEOUT,
+            f"{place}: the name was not resolved in time; check the name servers of this machine.",
+        )
+    if not found:
+        raise FetchFailed(
+            Cause.UNRESOLVED,
+            f"{place}: the name has no address; check the URL and this machine's name servers.",
+        )
+    good = {
+        text: address
+        for text, address in found.items()
+        if permitted(address, networks, local=place.local)
+    }
     if not good:
-        raise FetchFailed(Cause.REFUSED_ADDRESS, _refused(place, judged))
-    # Both families early, because one of them may lead nowhere.
-    families = [[text for text, address in good if address.version == family] for family in (6, 4)]
-    if good[0][1].version == 4:
+        raise refused(place, found)
+    return in_turn(good)
+
+
+def in_turn(found: Found) -> tuple[str, ...]:
+    """Return addresses in the order to try them: both families early, as one may lead nowhere."""
+    families = [
+        [text for text, address in found.items() if address.version == family] for family in (6, 4)
+    ]
+    if next(iter(found.values())).version == 4:
         families.reverse()
     mixed = itertools.chain.from_iterable(itertools.zip_longest(*families))
     return tuple(text for text in mixed if text is not None)[:MOST_ADDRESSES]
@@ -173,43 +194,42 @@ def system_addresses(name: str) -> list[str]:
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
-def _resolved(place: Target, resolve: Resolve, seconds: float) -> list[str]:
-    answers: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+def lookup(host: str, resolve: Resolve, seconds: float) -> Found | None:
+    """Return the addresses of a name as they were given; an address is its own. None: too late."""
+    if is_address(host):
+        return {host: ipaddress.ip_address(host)}
+    answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
 
     def ask() -> None:
         try:
-            answers.put(list(resolve(place.host)))
+            answers.put(list(resolve(host)))
         except (OSError, UnicodeError):
-            answers.put(None)
+            answers.put([])
 
     # The system's resolver takes no time limit; it is left behind when it needs too long.
     threading.Thread(target=ask, name="syncd-resolve", daemon=True).start()
     try:
         found = answers.get(timeout=max(seconds, 0.0))
     except queue.Empty:
-        raise FetchFailed(
-            Cause.TIMEOUT,
-            f"{place}: the name was not resolved in time; check the name servers of this machine.",
-        ) from None
-    if not found:
-        raise FetchFailed(
-            Cause.UNRESOLVED,
-            f"{place}: the name has no address; check the URL and this machine's name servers.",
-        )
-    return found
+        return None
+    return {text: ipaddress.ip_address(text) for text in found}
 
 
-def _refused(place: Target, judged: Sequence[tuple[str, IPv4Address | IPv6Address]]) -> str:
-    named = cut(", ".join(text for text, _ in judged[:MOST_ADDRESSES]))
+def refused(place: Target, found: Iterable[str]) -> FetchFailed:
+    """Return that a URL leads where nobody goes."""
+    named = cut(", ".join(itertools.islice(found, MOST_ADDRESSES)))
     if place.local:
-        return f"{place} leads to {named}, which is not loopback; write the URL with https://."
-    return (
-        f"{place} leads to {named}, which is no public address; if the provider is meant to be "
-        "there, name its network in allowed_networks."
-    )
+        said = f"{place} leads to {named}, which is not loopback; write the URL with https://."
+    else:
+        said = (
+            f"{place} leads to {named}, which is no public address; if the provider is meant to "
+            "be there, name its network in allowed_networks."
+        )
+    return FetchFailed(Cause.REFUSED_ADDRESS, said)
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Tell whether a host is written as its address."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

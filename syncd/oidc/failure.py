@@ -18,6 +18,8 @@ class Cause(StrEnum):
     REFUSED_ADDRESS = "refused_address"
     UNRESOLVED = "unresolved"
     UNREACHABLE = "unreachable"
+    # The proxy on the way out cannot be used, or does not let the request through.
+    PROXY = "proxy"
     CERTIFICATE = "certificate"
     # Not done within the time for all of it, however fast single bytes came.
     TIMEOUT = "timeout"

@@ -4,7 +4,7 @@ Nothing that is sent is ever in a message: codes, tokens and secrets go out here
 
 Each request has a connection of its own, to an address that was judged for it: keys are fetched
 every few minutes, and a connection that is kept would be a judgement that is kept. Proxies of the
-environment are not used: the name would be resolved there, unjudged.
+environment are not used: whoever wants one says so, as it looks names up by itself.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from urllib.parse import quote_plus, urlencode
 import httpcore2
 
 from syncd.errors import cut
-from syncd.oidc.addresses import Target, addresses, system_addresses, target
+from syncd.oidc.addresses import system_addresses, target
 from syncd.oidc.failure import Cause, FetchFailed
 from syncd.oidc.ports import Answered
-from syncd.oidc.trust import trust
+from syncd.oidc.proxy import way
+from syncd.oidc.trust import trust, verdict
+from syncd.oidc.tunnel import Tunnel
 from syncd.oidc.wire import Budget, TooMuch, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from syncd.oidc.addresses import Networks, Resolve
+    from syncd.oidc.addresses import Networks, Resolve, Target
+    from syncd.oidc.proxy import Proxy
 
 # For all of it: name, connection, handshake, request and answer.
 LONGEST_SECONDS: Final = 5.0
@@ -42,11 +45,6 @@ _REDIRECTS: Final = range(300, 400)
 # With an error's name in them (RFC 6749 section 5.2); some write 403 for a refused code.
 _MEANT: Final = frozenset({_STATUS_OK, 400, 401, 403})
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
-
-# X509_V_ERR_* of OpenSSL's x509_vfy.h; the ssl module has no names for them.
-_NOT_YET_VALID: Final = 9
-_EXPIRED: Final = 10
-_WRONG_NAME: Final = (62, 64)
 
 _FAILURES: Final = (
     TooMuch,
@@ -62,6 +60,7 @@ class Fetcher:
     Args:
         allowed_networks: Private networks in which the provider may be.
         ca_pem: Certificates that are trusted beside those of the system.
+        proxy: The way out where there is no other.
         resolve: Asks for the addresses of a name.
         seconds: How long a request may take in all.
 
@@ -72,11 +71,22 @@ class Fetcher:
         *,
         allowed_networks: Networks = (),
         ca_pem: Sequence[str] = (),
+        proxy: Proxy | None = None,
         resolve: Resolve = system_addresses,
         seconds: float = LONGEST_SECONDS,
     ) -> None:
         self._networks, self._ca_pem = tuple(allowed_networks), tuple(ca_pem)
-        self._resolve, self._seconds = resolve, seconds
+        self._proxy, self._resolve, self._seconds = proxy, resolve, seconds
+        self._mute: dict[str, float] = {}
+
+    def proxy_for(self, url: str) -> Proxy | None:
+        """Return the proxy through which a request to a URL goes now, if it does.
+
+        Raises:
+            FetchFailed: It goes nowhere.
+
+        """
+        return None if self._proxy is None else self._way(target(url), self._seconds)[0]
 
     def get(self, url: str, *, bearer: str | None = None) -> bytes:
         """Return the body of a JSON answer with status 200; ``bearer`` is an access token.
@@ -86,8 +96,8 @@ class Fetcher:
 
         """
         headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
-        with self._asked("GET", url, headers) as (place, response):
-            return _body(place, response)
+        with self._asked("GET", url, headers) as (named, response):
+            return _body(named, response)
 
     def post(self, url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None) -> Answered:
         """Send a form and return the status and the body of a JSON answer.
@@ -107,8 +117,8 @@ class Fetcher:
             pair = ":".join(quote_plus(part) for part in basic)
             headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
         content = urlencode(form).encode()
-        with self._asked("POST", url, headers, content) as (place, response):
-            return Answered(response.status, _body(place, response, _MEANT))
+        with self._asked("POST", url, headers, content) as (named, response):
+            return Answered(response.status, _body(named, response, _MEANT))
 
     def call(self, url: str, form: Mapping[str, str] | None) -> int:
         """Send a form, or ask without one, and return the status, whatever it is; the rest stays.
@@ -128,15 +138,18 @@ class Fetcher:
     @contextmanager
     def _asked(
         self, method: str, url: str, more: Mapping[str, str], content: bytes = b""
-    ) -> Iterator[tuple[Target, httpcore2.Response]]:
-        """Send a request and yield the answer, of which the head has come."""
+    ) -> Iterator[tuple[str, httpcore2.Response]]:
+        """Send a request; yield what was asked, for messages, and the answer with its head."""
         end = time.monotonic() + self._seconds
         place = target(url)
-        found = addresses(
-            place, self._networks, resolve=self._resolve, seconds=end - time.monotonic()
-        )
+        proxy, found = self._way(place, end - time.monotonic())
         budget = Budget(end, _LARGEST_HEAD_BYTES)
-        wire = Wire(found, budget)
+        wire: Wire | Tunnel
+        if proxy is None:
+            named, wire = str(place), Wire(found, budget)
+        else:
+            named = f"{place} (through the proxy {proxy})"
+            wire = Tunnel(proxy, found, place, budget, self._seconds)
         headers = {
             "Host": place.authority,
             "User-Agent": "syncd",
@@ -160,30 +173,40 @@ class Fetcher:
         try:
             response = connection.handle_request(request)
             budget.add(LARGEST_BODY_BYTES)
-            yield place, response
+            yield named, response
         except _FAILURES as error:
-            raise _failure(place, error, self._seconds) from error
+            raise _failure(named, error, self._seconds) from error
         finally:
             connection.close()
             wire.close()
 
+    def _way(self, place: Target, seconds: float) -> tuple[Proxy | None, tuple[str, ...]]:
+        return way(
+            place,
+            self._networks,
+            self._proxy,
+            resolve=self._resolve,
+            seconds=seconds,
+            mute=self._mute,
+        )
+
 
 def _body(
-    place: Target, response: httpcore2.Response, taken: frozenset[int] = frozenset({_STATUS_OK})
+    named: str, response: httpcore2.Response, taken: frozenset[int] = frozenset({_STATUS_OK})
 ) -> bytes:
     if response.status in _REDIRECTS:
         raise FetchFailed(
             Cause.REDIRECT,
-            f"{place} answers with a redirect ({response.status}), which syncd does not follow; "
+            f"{named} answers with a redirect ({response.status}), which syncd does not follow; "
             "write the URL that it leads to.",
         )
     if response.status not in taken:
-        raise _bad_status(place, response.status)
+        raise _bad_status(named, response.status)
     try:
-        _check_content(place, response.headers)
+        _check_content(named, response.headers)
     except FetchFailed as error:
         if response.status != _STATUS_OK and error.reason is Cause.NOT_JSON:
-            raise _bad_status(place, response.status) from None
+            raise _bad_status(named, response.status) from None
         raise
     pieces: list[bytes] = []
     size = 0
@@ -195,13 +218,13 @@ def _body(
     return b"".join(pieces)
 
 
-def _bad_status(place: Target, status: int) -> FetchFailed:
+def _bad_status(named: str, status: int) -> FetchFailed:
     return FetchFailed(
-        Cause.STATUS, f"{place} answers with status {status}; check the URL and the provider."
+        Cause.STATUS, f"{named} answers with status {status}; check the URL and the provider."
     )
 
 
-def _check_content(place: Target, headers: Sequence[tuple[bytes, bytes]]) -> None:
+def _check_content(named: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
     kinds, encodings = set(), set()
     for name, value in headers:
         word = value.partition(b";")[0].strip().lower()
@@ -215,7 +238,7 @@ def _check_content(place: Target, headers: Sequence[tuple[bytes, bytes]]) -> Non
     if encodings - {b"identity"}:
         raise FetchFailed(
             Cause.PROTOCOL,
-            f"{place} answers compressed although that was not asked for; check what stands "
+            f"{named} answers compressed although that was not asked for; check what stands "
             "before the provider.",
         )
     if not kinds or not all(
@@ -225,54 +248,41 @@ def _check_content(place: Target, headers: Sequence[tuple[bytes, bytes]]) -> Non
     ):
         raise FetchFailed(
             Cause.NOT_JSON,
-            f"{place} answers something that is not JSON; check that the URL is the provider's.",
+            f"{named} answers something that is not JSON; check that the URL is the provider's.",
         )
 
 
-def _failure(place: Target, error: Exception, seconds: float) -> FetchFailed:
+def _failure(named: str, error: Exception, seconds: float) -> FetchFailed:
     cause = error.__cause__
     if isinstance(error, TooMuch):
         return FetchFailed(
             Cause.TOO_LARGE,
-            f"{place} answers more than {LARGEST_BODY_BYTES // 1024} KiB; check that the URL is "
+            f"{named} answers more than {LARGEST_BODY_BYTES // 1024} KiB; check that the URL is "
             "the provider's.",
         )
     if isinstance(error, httpcore2.TimeoutException):
         return FetchFailed(
             Cause.TIMEOUT,
-            f"{place} has not answered within {seconds:g} seconds; check that the provider runs "
+            f"{named} has not answered within {seconds:g} seconds; check that the provider runs "
             "and that a firewall lets syncd through.",
         )
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return FetchFailed(Cause.CERTIFICATE, f"{place}: {_verdict(cause)}")
+        said = verdict(cause, url="the URL", certificates="certificates")
+        return FetchFailed(Cause.CERTIFICATE, f"{named}: {said}")
     if isinstance(cause, ssl.SSLError) and isinstance(error, httpcore2.ConnectError):
         return FetchFailed(
             Cause.PROTOCOL,
-            f"{place} ended the TLS handshake ({cut(cause.reason or cause)}); it has to offer "
+            f"{named} ended the TLS handshake ({cut(cause.reason or cause)}); it has to offer "
             "TLS 1.2 or newer at that port.",
         )
     if isinstance(error, httpcore2.ProtocolError):
         # The library's text quotes what came.
         return FetchFailed(
-            Cause.PROTOCOL, f"{place} does not answer in HTTP/1.1; check the host and the port."
+            Cause.PROTOCOL, f"{named} does not answer in HTTP/1.1; check the host and the port."
         )
-    said = cause.strerror if isinstance(cause, OSError) else None
+    because = cause.strerror if isinstance(cause, OSError) else None
     return FetchFailed(
         Cause.UNREACHABLE,
-        f"{place} cannot be reached ({cut(said or 'the connection ended')}); check the URL and "
+        f"{named} cannot be reached ({cut(because or 'the connection ended')}); check the URL and "
         "that the provider runs.",
-    )
-
-
-def _verdict(error: ssl.SSLCertVerificationError) -> str:
-    said = cut(error.verify_message)
-    if error.verify_code in _WRONG_NAME:
-        return f"the server's certificate is for another name ({said}); check the URL."
-    if error.verify_code == _EXPIRED:
-        return f"a certificate of the server has expired ({said}); renew it there."
-    if error.verify_code == _NOT_YET_VALID:
-        return f"the server's certificate is not valid yet ({said}); compare both clocks."
-    return (
-        f"nobody trusted has issued the server's certificate ({said}); add the authority's "
-        "certificate to certificates."
     )

@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 # After it a change in the system's folder of authorities counts; one of its file counts at once.
 KEPT_SECONDS: Final = 60
 MOST_KEPT: Final = 16
+# X509_V_ERR_* of OpenSSL's x509_vfy.h; the ssl module has no names for them.
+_NOT_YET_VALID: Final = 9
+_EXPIRED: Final = 10
+_WRONG_NAME: Final = (62, 64)
 
 
 def trust(ca_pem: tuple[str, ...]) -> ssl.SSLContext:
     """Return what checks a server's certificate; ``ca_pem`` is trusted beside the system's.
 
     Raises:
-        FetchFailed: One of the organization's certificates cannot be read.
+        FetchFailed: One of them cannot be read.
 
     """
     paths = ssl.get_default_verify_paths()
@@ -56,7 +60,29 @@ def _made(ca_pem: tuple[str, ...], system: Hashable) -> ssl.SSLContext:
         except (ssl.SSLError, ValueError) as error:
             raise FetchFailed(
                 Cause.CERTIFICATE,
-                f"Certificate {number} of the organization cannot be read ({cut(error)}); "
+                f"Certificate {number} beside the system's cannot be read ({cut(error)}); "
                 "it has to be a certificate in PEM form.",
             ) from error
     return context
+
+
+def verdict(error: ssl.SSLCertVerificationError, *, url: str, certificates: str) -> str:
+    """Return why a server's certificate was refused and what to do.
+
+    Args:
+        error: What came of the handshake.
+        url: The key, or the words, for where the server's name stands.
+        certificates: The key for further authorities.
+
+    """
+    said = cut(error.verify_message)
+    if error.verify_code in _WRONG_NAME:
+        return f"the server's certificate is for another name ({said}); check {url}."
+    if error.verify_code == _EXPIRED:
+        return f"a certificate of the server has expired ({said}); renew it there."
+    if error.verify_code == _NOT_YET_VALID:
+        return f"the server's certificate is not valid yet ({said}); compare both clocks."
+    return (
+        f"nobody trusted has issued the server's certificate ({said}); add the authority's "
+        f"certificate to {certificates}."
+    )

@@ -6,14 +6,17 @@ can hold a caller for hours. Here every read gets what is left of the time for a
 
 from __future__ import annotations
 
+import ssl
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import httpcore2
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+_AT_ONCE: Final = 16_384
+_T = TypeVar("_T")
 
 
 class TooMuch(Exception):
@@ -130,8 +133,67 @@ class _Bounded(httpcore2.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore2.NetworkStream:
         del timeout
+        if self._stream.get_extra_info("ssl_object") is not None:
+            return _Inner(self, ssl_context, server_hostname)
         inner = self._stream.start_tls(ssl_context, server_hostname, self._budget.seconds())
         return _Bounded(inner, self._budget)
 
     def get_extra_info(self, info: str) -> object:
         return self._stream.get_extra_info(info)
+
+
+class _Inner(httpcore2.NetworkStream):
+    """TLS within the TLS of a proxy.
+
+    The library has one, whose handshake gives each single read the time of all.
+    """
+
+    def __init__(self, outer: _Bounded, context: ssl.SSLContext, name: str | None) -> None:
+        self._outer = outer
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        try:
+            self._done(self._tls.do_handshake)
+        except ssl.SSLError as error:
+            raise httpcore2.ConnectError from error
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        del timeout
+        try:
+            return self._done(lambda: self._tls.read(max_bytes))
+        except ssl.SSLEOFError:
+            return b""
+        except ssl.SSLError as error:
+            raise httpcore2.ReadError from error
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        del timeout
+        try:
+            self._done(lambda: self._tls.write(buffer))
+        except ssl.SSLError as error:
+            raise httpcore2.WriteError from error
+
+    def close(self) -> None:
+        self._outer.close()
+
+    def get_extra_info(self, info: str) -> object:
+        return self._tls if info == "ssl_object" else self._outer.get_extra_info(info)
+
+    def _done(self, act: Callable[[], _T]) -> _T:
+        while True:
+            try:
+                done = act()
+            except ssl.SSLWantReadError:
+                self._send()
+                octets = self._outer.read(_AT_ONCE)
+                if octets:
+                    self._incoming.write(octets)
+                else:
+                    self._incoming.write_eof()
+            else:
+                self._send()
+                return done
+
+    def _send(self) -> None:
+        if self._outgoing.pending:
+            self._outer.write(self._outgoing.read())

@@ -6,6 +6,7 @@ value means to a directory or a database is for those who use it.
 
 from __future__ import annotations
 
+from syncd.settings.certificates import Certificate
 from syncd.settings.daemon import DaemonSettings
 from syncd.settings.idp import IdpSettings
 from syncd.settings.ldap import LdapSettings
@@ -20,7 +21,8 @@ from syncd.settings.mappers import (
     RESERVED_NAMES,
     SwitchedOff,
 )
-from syncd.settings.organization import Certificate, OrganizationSettings
+from syncd.settings.organization import OrganizationSettings
+from syncd.settings.outbound import Outbound
 from syncd.settings.reference import render_reference
 from syncd.settings.roles import RoleImport
 from syncd.settings.show import json_schema, masked
@@ -42,6 +44,7 @@ __all__ = [
     "LdapSettings",
     "Limits",
     "OrganizationSettings",
+    "Outbound",
     "RoleImport",
     "Settings",
     "SwitchedOff",

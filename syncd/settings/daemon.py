@@ -1,8 +1,9 @@
-"""Owns the keys of the daemon's file: store, HTTP, metrics, log, sessions, retention, e-mail."""
+"""Owns the keys of the daemon's file: store, HTTP, metrics, log, sign-in, retention, e-mail."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from pydantic import (
 )
 
 from syncd.settings.conflict import Conflict, conflict, warning
+from syncd.settings.outbound import Outbound
 from syncd.settings.store import Store
 from syncd.settings.values import (
     Duration,
@@ -84,7 +86,8 @@ class Http(Section):
         parts = urlsplit(self.base_url)
         if parts.scheme == "http" and parts.hostname not in LOOPBACK:
             yield warning(
-                "base_url", because="is not https, so passwords and sessions travel in the clear"
+                "base_url",
+                because="is not https: passwords travel in the clear, and browsers keep no session",
             )
 
 
@@ -142,6 +145,32 @@ class Sessions(Section):
             yield conflict("idle", "absolute", because="must not be longer than sessions.absolute")
 
 
+class SignIn(Section):
+    """How often passwords may be tried; all processes of the daemon count together."""
+
+    attempts_per_account: Positive = Field(
+        default=4,
+        description="Wrong passwords for one username until it has to wait; keep it below the "
+        "directory's own lockout.",
+    )
+    attempts_per_address: Positive = Field(
+        default=40, description="Wrong passwords from one network address until it has to wait."
+    )
+    attempts_per_organization: Positive = Field(
+        default=1000, description="Wrong passwords in one organization until it has to wait."
+    )
+    window: Period = Field(
+        default=900, examples=["15m"], description="The time within which they count."
+    )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield what contradicts itself."""
+        names = ("attempts_per_account", "attempts_per_address", "attempts_per_organization")
+        for narrow, wide in pairwise(names):
+            if getattr(self, narrow) > getattr(self, wide):
+                yield conflict(narrow, wide, because=f"must not be above sign_in.{wide}")
+
+
 class Tokens(Section):
     """Tokens for the API."""
 
@@ -168,6 +197,9 @@ class Retention(Section):
     )
     quarantine: Duration = Field(
         default=7_776_000, examples=["90d"], description="Entries that could not be taken."
+    )
+    sessions: Duration = Field(
+        default=86_400, examples=["1d"], description="Sessions that have ended."
     )
 
 
@@ -220,10 +252,14 @@ class DaemonSettings(Section):
     log: Log = Field(default_factory=Log, description="The log, on standard error.")
     sync: Sync = Field(default_factory=Sync, description="How much is done at once.")
     sessions: Sessions = Field(default_factory=Sessions, description="How long a sign-in lasts.")
+    sign_in: SignIn = Field(default_factory=SignIn, description="How often passwords may be tried.")
     tokens: Tokens = Field(default_factory=Tokens, description="Tokens for the API.")
     retention: Retention = Field(
         default_factory=Retention,
         description="How long the store keeps its books; 0 is not at all.",
+    )
+    outbound: Outbound = Field(
+        default_factory=Outbound, description="The way out to identity providers."
     )
     smtp: Smtp | None = Field(
         default=None, description="The mail server for invitations; `null` sends none."
@@ -231,7 +267,7 @@ class DaemonSettings(Section):
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield what contradicts itself in any group."""
-        for name in ("store", "http", "sessions", "smtp"):
+        for name in ("store", "http", "sessions", "sign_in", "outbound", "smtp"):
             section: Any = getattr(self, name)
             if section is not None:
                 yield from (found.below(name) for found in section.conflicts())

@@ -137,6 +137,16 @@ def field_at(model: type[BaseModel], key: Key) -> FieldInfo | None:
     return field
 
 
+def listed_secrets_of(model: type[BaseModel]) -> Iterator[tuple[Key, str, str]]:
+    """Yield such keys in lists of groups: the list's, what names a group, and the secret's."""
+    for key, field in walk(model):
+        elements = elements_of(field)
+        if len(elements) == 1:
+            identifier = next(iter(fields_of(elements[0])))
+            for inner, _ in secrets_of(elements[0]):
+                yield key, identifier, str(inner[-1])
+
+
 def secrets_of(model: type[BaseModel]) -> Iterator[tuple[Key, FieldInfo]]:
     """Yield the keys whose value may also come from a file or a credentials directory."""
     known = dict(walk(model))

@@ -6,6 +6,7 @@ Each key remembers where its value came from, so that a fault names the place to
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,14 @@ class Layers:
 
     def put(self, key: Key, value: object, place: str) -> None:
         """Set a value that came from ``place``; what stands in the way is replaced."""
-        section: dict[str, Any] = self.tree
-        for part in key[:-1]:
-            if not isinstance(section.get(str(part)), dict):
-                section[str(part)] = {}
-            section = section[str(part)]
-        section[str(key[-1])] = value
+        section: Any = self.tree
+        for part, following in pairwise(key):
+            # Only a list that is there is gone into; nobody makes one of its items.
+            inner = list if isinstance(following, int) else dict
+            if isinstance(section, dict) and not isinstance(section.get(part), inner):
+                section[part] = {}
+            section = section[part]
+        section[key[-1]] = value
         for known in (self.document.lines, self.document.written):
             for below in [each for each in known if each[: len(key)] == key]:
                 del known[below]

@@ -2,92 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PlainValidator,
-    StringConstraints,
-    ValidationInfo,
-    WithJsonSchema,
-)
+from pydantic import Field, StringConstraints
 
+from syncd.settings.certificates import Certificates
 from syncd.settings.conflict import Conflict, conflict
 from syncd.settings.idp import IdpSettings
 from syncd.settings.ldap import LdapSettings
 from syncd.settings.limits import Limits
 from syncd.settings.mapper_rules import mapper_conflicts, replaced
 from syncd.settings.mappers import ActiveMapper, Mapper, SwitchedOff
-from syncd.settings.values import (
-    Duration,
-    EnvironmentText,
-    Kind,
-    Section,
-    Text,
-    base_folder,
-    spelled,
-)
-
-LARGEST_PEM_BYTES = 1_048_576
-_PEM = re.compile(
-    r"-----BEGIN (?:TRUSTED )?CERTIFICATE-----\s(.+?)-----END (?:TRUSTED )?CERTIFICATE-----",
-    re.DOTALL,
-)
-
-
-class Certificate(Section):
-    """An organization certificate: where it came from and its PEM text."""
-
-    source: Text
-    pem: Text
-
-
-def _read_certificate(value: object, info: ValidationInfo) -> Certificate:
-    if isinstance(value, Certificate):
-        return value
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("must be a PEM file's path or a PEM text")
-    if "-----BEGIN" in value:
-        return Certificate(source="inline", pem=_checked_pem(value))
-    path = base_folder(value, info.context) / Path(value).expanduser()
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST_PEM_BYTES)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it cannot be opened"
-        raise ValueError(f"must be a readable PEM file; {path} cannot be read ({reason})") from None
-    return Certificate(source=str(path), pem=_checked_pem(content.decode("latin-1")))
-
-
-def _checked_pem(text: str) -> str:
-    if "PRIVATE KEY-----" in text:
-        raise ValueError("holds a private key; only certificates belong here")
-    bodies = _PEM.findall(text)
-    if not bodies:
-        raise ValueError("must hold a certificate in PEM form (-----BEGIN CERTIFICATE-----)")
-    for body in bodies:
-        try:
-            content = base64.b64decode("".join(body.split()), validate=True)
-        except binascii.Error:
-            content = b""
-        if not content.startswith(b"\x30"):
-            raise ValueError("holds a certificate that is damaged; export it again as PEM")
-    return "\n".join(match.group() for match in _PEM.finditer(text)) + "\n"
-
-
-def _split_paths(value: object) -> object:
-    if isinstance(value, str):
-        whole = "-----BEGIN" in value
-        parts = [value] if whole else [part.strip() for part in value.split(",") if part.strip()]
-        same = EnvironmentText if isinstance(value, EnvironmentText) else str
-        return tuple(same(part) for part in parts)
-    return tuple(value) if isinstance(value, list) else value
+from syncd.settings.portals import Portal, portal_conflicts
+from syncd.settings.values import Duration, Kind, Section, Text, spelled
 
 
 class Organization(Section):
@@ -138,16 +66,7 @@ class OrganizationSettings(Section):
             "One is active; a changed one waits for `syncd provider switch`."
         ),
     )
-    certificates: Annotated[
-        tuple[
-            Annotated[
-                Certificate, PlainValidator(_read_certificate), WithJsonSchema({"type": "string"})
-            ],
-            ...,
-        ],
-        BeforeValidator(_split_paths),
-        Kind("list of PEM files or PEM texts"),
-    ] = Field(
+    certificates: Certificates = Field(
         default=(),
         examples=[["certs/acme-ca.pem"]],
         description="Organization certificates: authorities that vouch for the directory.",
@@ -169,6 +88,20 @@ class OrganizationSettings(Section):
         ],
         description="How entries or claims become people, beside the predefined mappers.",
     )
+    portals: tuple[Portal, ...] = Field(
+        default=(),
+        strict=False,
+        examples=[
+            [
+                {
+                    "client_id": "intranet",
+                    "client_secret_file": "acme-intranet.secret",
+                    "redirect_uris": ["https://intranet.example.org/signed-in"],
+                }
+            ]
+        ],
+        description="The applications that people sign in for.",
+    )
     deletion: Deletion = Field(
         default_factory=Deletion, description="What becomes of people who are gone."
     )
@@ -178,6 +111,10 @@ class OrganizationSettings(Section):
     def id(self) -> str:
         """The organization's id."""
         return self.organization.id
+
+    def portal(self, client_id: str) -> Portal | None:
+        """Return the portal that names itself so; None for one that is not registered."""
+        return next((each for each in self.portals if each.client_id == client_id), None)
 
     @property
     def active_mappers(self) -> tuple[ActiveMapper, ...]:
@@ -215,6 +152,7 @@ class OrganizationSettings(Section):
             sources=sources or ["ldap"],
             sync_mode="force" if self.idp is None else self.idp.sync_mode,
         )
+        yield from portal_conflicts(self.portals)
 
     def _trust(self, ldap: LdapSettings) -> Iterator[Conflict]:
         encrypted = not ldap.insecure_clear_text_bind or any(

@@ -22,6 +22,7 @@ from syncd.settings.mappers import (
     MapperSettings,
 )
 from syncd.settings.organization import OrganizationSettings
+from syncd.settings.portals import Portal
 from syncd.settings.roles import RoleImport
 from syncd.settings.store import DEFAULT_STORE
 from syncd.settings.values import SecretUrl
@@ -55,7 +56,8 @@ each value came from, `syncd config schema` prints the JSON Schema for editors.
 Every key of the daemon's file is `SYNCD_<KEY>__<KEY>`, for example `SYNCD_HTTP__PORT=8080`; every
 key of an organization's file is `SYNCD_ORG_<ID>__<KEY>…`, with the id in upper case and `-` as `_`,
 for example `SYNCD_ORG_ACME__LDAP__BIND_DN`. The environment wins over the file. Mappings and the
-list of mappers are given as a whole, in one line of YAML or JSON. `null` takes a value back.
+lists of mappers and portals are given as a whole, in one line of YAML or JSON. `null` takes a value
+back.
 Without any file, `SYNCD_ORGANIZATIONS` names the organizations' files.
 
 ## Secrets
@@ -82,6 +84,7 @@ def _page() -> Iterator[str]:
     yield "The keys carry the labels of the set-up forms in snake case.\n\n"
     yield from _section(OrganizationSettings, "")
     yield from _limits()
+    yield from _portals()
     yield from _vendors()
     yield from _mappers()
 
@@ -91,9 +94,11 @@ def _credentials() -> Iterator[str]:
     for key, name in (
         ("store.url", "store_url"),
         ("store.migration_url", "store_migration_url"),
+        ("outbound.proxy", "outbound_proxy"),
         ("smtp.password", "smtp_password"),
         ("ldap.bind_credential", "<organization id>.bind_credential"),
         ("idp.client_secret", "<organization id>.client_secret"),
+        ("portals[].client_secret", "<organization id>.<client_id>.client_secret"),
     ):
         yield f"| `{key}` | `{name}` |\n"
     yield "\n"
@@ -155,6 +160,11 @@ def _duration(seconds: float) -> str:
     units = ((86_400, "d"), (3600, "h"), (60, "m"))
     size, unit = next(((s, u) for s, u in units if seconds % s == 0), (1, "s"))
     return f"{seconds // size:g}{unit}"
+
+
+def _portals() -> Iterator[str]:
+    yield "### `portals[]`\n\nEach of the portals; see [Portals](portals.md).\n\n"
+    yield from _table(fields_of(Portal))
 
 
 def _limits() -> Iterator[str]:

@@ -6,20 +6,22 @@ What a secret is never appears in a message; the file's path does.
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from syncd.settings.document import Key, displayed, dotted
-from syncd.settings.fields import FILE_SUFFIX, secrets_of
+from syncd.settings.fields import FILE_SUFFIX, listed_secrets_of, secrets_of
 from syncd.settings.layers import Layers
 from syncd.settings.values import EnvironmentText, base_folder
 
 CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
 CONTAINER_SECRETS = Path("/run/secrets")
 LARGEST_SECRET_BYTES = 65_536
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class SecretUnreadable(Exception):
@@ -37,7 +39,7 @@ def resolve_secrets(
 ) -> None:
     """Put every secret into the tree as text, from wherever it is given."""
     directories = tuple(directories)
-    for key, _ in secrets_of(model):
+    for key, name in _secret_keys(layers, model, organization):
         file_key: Key = (*key[:-1], f"{key[-1]}{FILE_SUFFIX}")
         inline, named = layers.get(key), layers.get(file_key)
         if inline is not None and named is not None:
@@ -50,7 +52,23 @@ def resolve_secrets(
         elif isinstance(named, str):
             _from_named_file(layers, key, file_key, named)
         elif named is None and _section_is_there(layers, key):
-            _from_directories(layers, key, directories, organization)
+            _from_directories(layers, key, directories, name)
+
+
+def _secret_keys(
+    layers: Layers, model: type[BaseModel], organization: str | None
+) -> Iterator[tuple[Key, str | None]]:
+    """Yield each secret's key, those in lists as well, and its name in a credentials directory."""
+    for key, _ in secrets_of(model):
+        yield key, credential_name(key, organization)
+    for key, identifier, secret in listed_secrets_of(model):
+        groups = layers.get(key)
+        for at, group in enumerate(groups if isinstance(groups, list) else ()):
+            if not isinstance(group, dict):
+                continue
+            named = group.get(identifier)
+            usable = isinstance(named, str) and _PLAIN_NAME.fullmatch(named)
+            yield (*key, at, secret), f"{organization}.{named}.{secret}" if usable else None
 
 
 def credential_name(key: Key, organization: str | None) -> str:
@@ -109,10 +127,10 @@ def _from_named_file(layers: Layers, key: Key, file_key: Key, named: str) -> Non
 
 
 def _from_directories(
-    layers: Layers, key: Key, directories: Iterable[Path], organization: str | None
+    layers: Layers, key: Key, directories: Iterable[Path], name: str | None
 ) -> None:
-    for directory in directories:
-        path = directory / credential_name(key, organization)
+    for directory in directories if name is not None else ():
+        path = directory / str(name)
         if not os.path.lexists(path):
             continue
         place = f"credential {path}"
@@ -127,7 +145,9 @@ def _from_directories(
 
 
 def _warn_of_readers(layers: Layers, key: Key) -> None:
-    if key in layers.places or key[-1] in {"url", "migration_url"}:
+    if layers.place(key)[0] != layers.document.file or key[-1] in {"url", "migration_url"}:
+        return
+    if key[-1] == "proxy" and "@" not in str(layers.get(key)):
         return
     path = layers.directory / Path(layers.document.file).name
     if path.is_file() and path.stat().st_mode & stat.S_IROTH:

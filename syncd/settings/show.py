@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, Secret, SecretStr
 
+from syncd.settings.certificates import Certificate
 from syncd.settings.daemon import DaemonSettings
 from syncd.settings.loading import Settings
-from syncd.settings.organization import Certificate, OrganizationSettings
+from syncd.settings.organization import OrganizationSettings
 from syncd.settings.values import HIDDEN, SecretUrl, masked_url
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)

@@ -133,7 +133,8 @@ def _read_positive_duration(value: object) -> float:
     return seconds
 
 
-def _split(value: object) -> object:
+def read_list(value: object) -> object:
+    """Read a list, or a text with commas."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return tuple(value) if isinstance(value, list) else value
@@ -202,7 +203,7 @@ TEXTS_SCHEMA: dict[str, Any] = {
 CommaList = Annotated[
     tuple[Text, ...],
     Field(min_length=1),
-    BeforeValidator(_split),
+    BeforeValidator(read_list),
     WithJsonSchema(TEXTS_SCHEMA),
     Kind("list, or text with commas"),
 ]
@@ -215,7 +216,7 @@ Several = Annotated[
 ]
 Networks = Annotated[
     tuple[Annotated[Text, AfterValidator(_network)], ...],
-    BeforeValidator(_split),
+    BeforeValidator(read_list),
     WithJsonSchema(TEXTS_SCHEMA),
     Kind("list of networks"),
 ]

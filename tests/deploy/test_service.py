@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import yaml
@@ -13,6 +14,7 @@ from tests.acceptance.daemons import Daemon, Manager
 from tests.acceptance.preloaded import ON_SQLITE
 from tests.acceptance.world import member_dn
 from tests.deploy.queries import FAMILIES, OTHERS
+from tests.deploy.shipping import check_shipped
 from tests.deploy.units import INSTALLED, SYNCD, UNITS
 from tests.deploy.watching import Watching, firing
 from tests.servers.slapd import READER, people
@@ -73,11 +75,11 @@ def test_the_unit_under_its_manager_and_prometheus(
     """Schema, readiness, watchdog, reload and end are told; alerts fire and are cleared.
 
     One daemon for all of it: a held plan is told until it is approved as the runbook says, and the
-    end as well.
+    end as well; and its log can be shipped as the page on monitoring says.
     """
     world = quick_world(people(30), overlays=("syncprov",))
     (tmp_path / "store.db").unlink()
-    credentials = store_credentials(world, tmp_path / "credentials")
+    credentials, since = store_credentials(world, tmp_path / "credentials"), datetime.now(UTC)
     (before,) = SERVICE.commands()["ExecStartPre"]
     world.syncd(*here(before, world)[3:], code=0, **credentials)
     with (
@@ -109,6 +111,7 @@ def test_the_unit_under_its_manager_and_prometheus(
         assert manager.has_heard("STOPPING=1")
         prometheus.wait_for(firing("SyncdDown"))
     assert READER.password not in daemon.log.read_text()
+    check_shipped(daemon.log.read_text(), since)
     # What the checks of queries take for exported is what is really told.
     assert {name for name in families if name.startswith("syncd_")} == FAMILIES
     assert {name for name in OTHERS if name.startswith("process_")} <= families

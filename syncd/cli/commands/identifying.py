@@ -19,6 +19,7 @@ app = family()
 # More than any token that is taken, so that one that is too long is told as such.
 MOST_TOKEN_BYTES = 2**20
 MOST_CERTIFICATE_BYTES = 2**20
+MOST_PROXY_BYTES = 2**16
 
 
 @command(app, "token verify")
@@ -75,6 +76,14 @@ def discover(
             help="a PEM file of an authority to trust too; may be given several times",
         ),
     ] = None,
+    proxy_file: Annotated[
+        str | None,
+        typer.Option(
+            "--proxy-file",
+            metavar="FILE",
+            help="a file with the URL of the proxy to ask through; else it is asked directly",
+        ),
+    ] = None,
 ) -> Outcome:
     """Read an OpenID Connect provider's metadata and write the `idp:` settings that it gives.
 
@@ -85,8 +94,20 @@ def discover(
         url,
         networks=network or (),
         certificates=[_certificate(each) for each in certificate or ()],
+        proxy=None if proxy_file is None else _proxy(proxy_file),
     )
     return Outcome(report, lambda: discovered_blocks(report))
+
+
+def _proxy(name: str) -> str:
+    # From a file, because others see a command's arguments, and a password may be in it.
+    try:
+        with Path(name).open("rb") as file:
+            return file.read(MOST_PROXY_BYTES).decode("ascii", "replace").strip()
+    except OSError as error:
+        raise UsageError(
+            f"{name} cannot be read ({error.strerror}); name a file that holds the proxy's URL"
+        ) from error
 
 
 def _token(org: str) -> str:

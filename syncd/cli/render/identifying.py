@@ -94,6 +94,8 @@ def provider_blocks(found: Document) -> list[Block]:
     """Return what ``check --connect`` found out about an identity provider."""
     keys, discovery = found.get("keys"), found.get("discovery") or {}
     rows: list[tuple[str, tuple[Piece, ...]]] = [("issuer", (str(found.get("issuer")),))]
+    if found.get("proxy"):
+        rows.append(("asked", (f"through the proxy {found['proxy']}",)))
     if keys:
         usable = int(keys.get("usable") or 0)
         look = Style.GOOD if usable else Style.BAD

@@ -78,11 +78,20 @@ def test_a_refresh_that_ends_the_session(
 def test_a_refresh_that_says_nothing(
     entering: Entering, provider: BentProvider, fault: str
 ) -> None:
-    """A provider that fails puts nobody out."""
-    entered = entering.enter()
+    """A provider that fails puts nobody out, and is left alone for a while, whoever asks."""
+    entering.configure()
+    entered, other = entering.enter(), entering.enter()
     due(entering)
+    asked = provider.count("/token")
     with provider.bent(fault):
         assert entering.holds(entered) is not None
+        assert entering.holds(other) is not None
+    answers = fault == "refresh_without_id_token"
+    assert provider.count("/token") == asked + (2 if answers else 1)
+    # As if that were over.
+    entering.configure()
+    assert entering.holds(other) is not None
+    assert provider.count("/token") == asked + 2
 
 
 def test_another_client_secret_costs_a_refresh_and_nothing_else(

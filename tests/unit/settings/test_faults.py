@@ -23,7 +23,7 @@ DAEMON = [
     (
         "xyzzy: 1",
         "syncd.yaml:1: xyzzy: there is no such key; allowed: store, organizations, http, metrics, "
-        "log, sync, sessions, tokens, retention, smtp",
+        "log, sync, sessions, sign_in, tokens, retention, outbound, smtp",
     ),
     (
         'http: {port: "8480"}',

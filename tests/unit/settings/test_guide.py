@@ -278,7 +278,6 @@ def test_a_provider_on_this_machine_may_lack_tls(place: Place) -> None:
 @pytest.mark.parametrize(
     ("changes", "warning"),
     [
-        ({"logout_url": "https://i/l"}, "has no effect while backchannel_logout is off"),
         ({"allowed_clock_skew": "10m"}, "is above 5m: tokens stay valid that much longer"),
         (
             {"validate_signatures": "false", "jwks_url": ""},
