@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from syncd.errors import NotFound, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from syncd.compose import DirectoryParts
     from syncd.ldap.source import LdapSource
@@ -31,20 +31,25 @@ class Looking:
         self.settings = settings
         self.log_searches = log_searches or settings.daemon.log.searches
         self._database: Database | None = None
+        # What a newer program's schema is to this one, once the store is open; who is told then.
+        self.newer_schema: str | None = None
+        self.tell_newer: Callable[[str], None] | None = None
         # Organizations that are known to stand in the store.
         self.founded: set[str] = set()
         # The daemon asks from several threads.
         self._opening = threading.Lock()
 
     def database(self) -> Database:
-        """Open the store and make sure that its schema is this program's."""
+        """Open the store and make sure that this program may work on its schema."""
         from syncd.store import migrate
 
         with self._opening:
             if self._database is None:
                 database = self._open()
-                migrate.require_current(database)
+                self.newer_schema = migrate.require_current(database)
                 self._database = database
+                if self.newer_schema is not None and self.tell_newer is not None:
+                    self.tell_newer(self.newer_schema)
             return self._database
 
     def _open(self, stage: str = "stage") -> Database:
@@ -148,8 +153,13 @@ class Looking:
     def overview(self) -> dict[str, dict[str, Any]]:
         """Return of each organization what all replicas tell the same."""
         from syncd.store.overview import overview
+        from syncd.store.sessions import active
 
-        return overview(self.database(), list(self.settings.organizations))
+        found = overview(self.database(), list(self.settings.organizations))
+        for organization, number in active(self.database()).items():
+            if organization in found:
+                found[organization]["sessions"] = number
+        return found
 
     def status(self, org: str | None = None) -> list[dict[str, Any]]:
         """Return each organization's state."""
@@ -169,6 +179,7 @@ class Looking:
                     "provider": provider,
                     "pending": pending_change(applied, name, provider) if applied else None,
                     "paused": paused,
+                    "newer_schema": self.newer_schema,
                     **people.status(),
                 }
             )

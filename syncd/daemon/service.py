@@ -30,6 +30,7 @@ def serve(app: App, *, config: str | None, only: str | None, level: str | None) 
         SchemaMismatch: The store is not this program's.
 
     """
+    app.tell_newer = _tell_newer
     notifier = Notifier.take(os.environ)
     searches = app.log_searches and not app.settings.daemon.log.searches
     for sentence in app.warnings:
@@ -38,6 +39,7 @@ def serve(app: App, *, config: str | None, only: str | None, level: str | None) 
     def reread(old: App) -> Checked:
         fresh = type(old).load(config, log_searches=searches)
         checked = check(fresh)
+        fresh.tell_newer = _tell_newer
         fresh.take_over(old)
         return checked
 
@@ -48,3 +50,7 @@ def serve(app: App, *, config: str | None, only: str | None, level: str | None) 
     return Supervisor(
         check(app), only=only, notifier=notifier, reread=reread, start_of=start_of
     ).run()
+
+
+def _tell_newer(sentence: str) -> None:
+    logging.get_logger().warning(sentence, action="newer_schema")

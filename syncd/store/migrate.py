@@ -1,4 +1,9 @@
-"""Brings a store's schema up to date, and refuses one that this program does not know."""
+"""Brings a store's schema up to date, and refuses one that this program cannot work on.
+
+A migration says by ``works_with_previous = True`` that programs of the revision before go on beside
+it, because it only adds. What follows for older programs is written into the store, where they read
+it: they do not know the migration.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, inspect, select, text
+from sqlalchemy import delete, insert, inspect, select, text
 
 from syncd.errors import SchemaMismatch, StoreError
 from syncd.store import privileges, schema
@@ -32,6 +37,11 @@ def upgrade(database: Database, application: Account | None = None) -> dict[str,
     """Apply what is missing, under a lock; several processes may try at once.
 
     Where ``application`` is another account than this one, it is given its rights to the tables.
+    A schema of a newer program that this one may work on stays as it is.
+
+    Raises:
+        SchemaMismatch: A newer program made the schema, and this one cannot work on it.
+
     """
     from alembic import command  # noqa: PLC0415 - 0.2 s that no other command should pay
 
@@ -46,12 +56,16 @@ def upgrade(database: Database, application: Account | None = None) -> dict[str,
         before = current(connection)
         known = revisions()
         if before is not None and before not in known:
-            raise SchemaMismatch(_newer(database, before))
+            if not _fits(connection, known):
+                raise SchemaMismatch(_newer(database, before))
+            return {"from": before, "to": before, "applied": []}
         applied = known[known.index(before) + 1 :] if before else known
         if applied:
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            connection.execute(delete(schema.schema_needs))
+            connection.execute(insert(schema.schema_needs).values(oldest_program=oldest_program()))
         if before is None:
             _seed(connection)
         if application is not None and owner is not None and application.role != owner.role:
@@ -63,13 +77,23 @@ def upgrade(database: Database, application: Account | None = None) -> dict[str,
     return {"from": before, "to": known[-1], "applied": applied}
 
 
-def require_current(database: Database) -> None:
-    """Refuse to work on a schema that is older or newer than this program."""
+def require_current(database: Database) -> str | None:
+    """Refuse to work on a schema that this program needs otherwise.
+
+    Returns:
+        What to tell whoever runs it, if a newer program made the schema and this one may go on.
+
+    Raises:
+        SchemaMismatch: The schema is older, or newer and not for this program.
+
+    """
+    known = revisions()
     with database.read() as connection:
         found = current(connection)
-    known = revisions()
-    if found == known[-1]:
-        return
+        if found == known[-1]:
+            return None
+        if found is not None and found not in known and _fits(connection, known):
+            return newer(database, found)
     if found is None:
         message = f"the store {database.name} is empty; run `syncd db upgrade` once"
     elif found in known:
@@ -80,6 +104,28 @@ def require_current(database: Database) -> None:
     else:
         message = _newer(database, found)
     raise SchemaMismatch(message)
+
+
+def newer(database: Database, found: str) -> str | None:
+    """Say that a schema is a newer program's, on which this one works; None if it is not newer."""
+    known = revisions()
+    if found in known:
+        return None
+    return (
+        f"the store {database.name} has schema {found} of a newer program; this one, of schema "
+        f"{known[-1]}, works with it: upgrade this program too"
+    )
+
+
+def oldest_program() -> str:
+    """Return the oldest revision whose programs may work on the newest schema."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - the same
+
+    scripts, oldest = ScriptDirectory.from_config(_config()), ""
+    for oldest in reversed(revisions()):
+        if not getattr(scripts.get_revision(oldest).module, "works_with_previous", False):
+            break
+    return oldest
 
 
 def current(connection: Connection) -> str | None:
@@ -95,6 +141,14 @@ def current(connection: Connection) -> str | None:
 def revisions() -> list[str]:
     """Return the revisions that this program knows, oldest first: their files' leading numbers."""
     return sorted(path.stem.split("_")[0] for path in (HERE / "versions").glob("[0-9]*.py"))
+
+
+def _fits(connection: Connection, known: list[str]) -> bool:
+    """Tell whether a program that knows these revisions may work on a schema it does not know."""
+    needs = schema.schema_needs
+    if not inspect(connection).has_table(needs.name):
+        return False
+    return connection.scalar(select(needs.c.oldest_program)) in known
 
 
 def _newer(database: Database, found: str) -> str:

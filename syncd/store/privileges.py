@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from syncd.store.database import Database
 
 VERSIONS = "schema_versions"
+# Whoever does not own the schema only reads what it is.
+READ_ONLY = (VERSIONS, "schema_needs")
 ROWS = "SELECT, INSERT, UPDATE, DELETE"
 
 
@@ -59,13 +61,13 @@ def grant(connection: Connection, owner: Account, application: Account) -> None:
     quote = connection.dialect.identifier_preparer.quote
     role, schema = quote(application.role), quote(owner.schema)
     inspector = inspect(connection)
-    tables = [quote(name) for name in inspector.get_table_names() if name != VERSIONS]
+    tables = [quote(name) for name in inspector.get_table_names() if name not in READ_ONLY]
     views = [quote(name) for name in inspector.get_view_names() if name.startswith("syncd_")]
     for statement in (
         f"GRANT USAGE ON SCHEMA {schema} TO {role}",
-        f"REVOKE ALL ON {', '.join([*tables, VERSIONS])} FROM {role}",
+        f"REVOKE ALL ON {', '.join([*tables, *READ_ONLY])} FROM {role}",
         f"GRANT {ROWS} ON {', '.join(tables)} TO {role}",
-        f"GRANT SELECT ON {', '.join([VERSIONS, *views])} TO {role}",
+        f"GRANT SELECT ON {', '.join([*READ_ONLY, *views])} TO {role}",
         f"GRANT EXECUTE ON FUNCTION syncd_analyze(text[]) TO {role}",
     ):
         connection.exec_driver_sql(statement.replace("%", "%%"))

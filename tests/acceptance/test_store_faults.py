@@ -292,12 +292,15 @@ def test_a_schema_that_this_program_does_not_know_is_refused(syncs: Syncs) -> No
     """A store that a newer program has upgraded: nothing is read into it, nor is it upgraded."""
     world = syncs.world()
     (version,) = world.sql("select version_num from schema_versions")
+    (oldest,) = world.sql("select oldest_program from schema_needs")
     world.sql("update schema_versions set version_num = '9999'")
+    world.sql("update schema_needs set oldest_program = '9999'")
     said = failed(world.syncd(*as_json()), USAGE)
     assert "9999" in said
     assert "upgrade this program" in said
     assert "9999" in failed(world.syncd("--json", "db", "upgrade"), USAGE)
     world.sql("update schema_versions set version_num = :version", version=version)
+    world.sql("update schema_needs set oldest_program = :oldest", oldest=oldest)
     syncs.untouched(world)
     syncs.made_good(world)
 

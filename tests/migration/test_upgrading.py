@@ -59,6 +59,8 @@ def bring_to(database: Database, revision: str) -> None:
         migrate._seed(connection)
 
 
+# What upgrades alone write.
+UPGRADES_OWN = {migrate.VERSIONS, "schema_needs"}
 # Filled from other tables by the migration that adds them.
 DERIVED = {"username_key"}
 
@@ -68,7 +70,7 @@ def tables(database: Database) -> dict[str, Table]:
     metadata = MetaData()
     with database.engine.connect() as connection:
         metadata.reflect(connection)
-    return {name: table for name, table in metadata.tables.items() if name != migrate.VERSIONS}
+    return {name: table for name, table in metadata.tables.items() if name not in UPGRADES_OWN}
 
 
 def value(column: Column[Any], number: int) -> Any:

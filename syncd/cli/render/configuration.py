@@ -51,6 +51,17 @@ def _organization(checked: Document) -> list[Block]:
         )
     ]
     blocks += [line(Span("- ", Style.BAD), _fault(each), indent=2) for each in faults]
+    if register := checked.get("register"):
+        blocks += [
+            line("To be registered with the identity provider:", indent=2),
+            Pairs(
+                (
+                    ("Redirect URI", (str(register["redirect_uri"]),)),
+                    ("Back-channel logout URI", (str(register["backchannel_logout_uri"]),)),
+                    ("Post-logout redirect URI", (str(register["post_logout_redirect_uri"]),)),
+                )
+            ),
+        ]
     if checked.get("connect"):
         show = provider_blocks if "issuer" in checked["connect"] else probe_blocks
         blocks += show(checked["connect"])
@@ -143,6 +154,8 @@ PRUNED = (
     ("links", "link", "links"),
     ("tokens", "token", "tokens"),
     ("idempotency_keys", "idempotency key", "idempotency keys"),
+    ("sessions", "session", "sessions"),
+    ("sign_ins", "row of a sign-in", "rows of sign-ins"),
 )
 
 
@@ -171,7 +184,7 @@ def upgraded_blocks(report: Document) -> list[Block]:
         for each in report.get("warnings") or []
     ]
     if not applied:
-        return [line(f"The store's schema is this version's already: {to}."), *warnings]
+        return [line(f"The store's schema is {to}; there is nothing to do."), *warnings]
     before = report.get("from") or "an empty store"
     blocks: list[Block] = [
         line(

@@ -29,7 +29,8 @@ def overview_blocks(organizations: Sequence[Document]) -> list[Block]:
         attention = _attention(each)
         if attention:
             blocks += [blank(), *attention]
-    return blocks
+    newer = _newer(organizations[0])
+    return [*blocks, blank(), *newer] if newer else blocks
 
 
 def _state(status: Document) -> Span:
@@ -125,8 +126,14 @@ def one_blocks(status: Document) -> list[Block]:
     if status.get("lag_seconds") is not None:
         rows.append(("lag", (seconds(float(status["lag_seconds"])),)))
     blocks.append(Pairs(tuple(rows)))
-    attention = _attention(status)
+    attention = [*_attention(status), *_newer(status)]
     return [*blocks, blank(), *attention] if attention else blocks
+
+
+def _newer(status: Document) -> list[Block]:
+    """Return the warning that another version of the program made the store's schema."""
+    told = status.get("newer_schema")
+    return [line(Span("warning: ", Style.WARN), sentence(str(told)))] if told else []
 
 
 def _last(run: Document | None) -> list[Piece]:

@@ -9,6 +9,8 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = None
 depends_on = None
+# True if it only adds, so that programs of the revision before go on beside it.
+works_with_previous = False
 
 
 def upgrade() -> None:

@@ -50,6 +50,7 @@ from syncd.store.schema.books import (
     quarantine,
     runs,
     schedules,
+    schema_needs,
     watermarks,
 )
 from syncd.store.schema.columns import (
@@ -153,6 +154,7 @@ __all__ = [
     "roles",
     "runs",
     "schedules",
+    "schema_needs",
     "sessions",
     "sign_in_attempts",
     "sign_ins",

@@ -237,3 +237,10 @@ allocators = Table(
     Column("name", Text, primary_key=True),
     Column("next", BigInteger, nullable=False),
 )
+
+# One row: the oldest revision whose programs may work on the schema as it is by now.
+schema_needs = Table(
+    "schema_needs",
+    metadata,
+    Column("oldest_program", Text, primary_key=True),
+)

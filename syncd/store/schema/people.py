@@ -37,6 +37,8 @@ organizations = Table(
     Column("link_by", Text),
     # The provider of a switch that is under way; one that stopped in its middle leaves it here.
     Column("switching_to", Text),
+    # JSON: what identifies the identity provider, as of the last sign-in.
+    Column("idp", Text),
 )
 
 users = Table(

@@ -580,6 +580,20 @@ CHECK_FAILED: Document = {
     ],
 }
 
+SESSIONS: list[Document] = [
+    {
+        "id": 4711,
+        "user": {"id": 23, "username": "grace.hopper"},
+        "way": "idp",
+        "started_at": "2026-11-22T08:00:00Z",
+        "seen_at": "2026-11-22T11:59:00Z",
+        "idle_until": "2026-11-22T12:29:00Z",
+        "expires_at": "2026-11-22T20:00:00Z",
+        "address": "2001:db8:1234:5678:9abc:def0:1234:5678",
+        "agent": "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+    },
+]
+
 MAPPERS: list[Document] = [
     {
         "name": "user-attribute",
@@ -743,6 +757,11 @@ PROVIDER_CHECKED: Document = {
                     "because": None,
                     "differences": ["token_url is another"],
                 },
+            },
+            "register": {
+                "redirect_uri": "https://syncd.example.org/sign-in/acme/callback",
+                "backchannel_logout_uri": "https://syncd.example.org/sign-in/acme/backchannel-logout",
+                "post_logout_redirect_uri": "https://syncd.example.org/signed-out",
             },
             "advice": ["token_url is another"],
         }

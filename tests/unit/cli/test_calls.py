@@ -58,7 +58,7 @@ if TYPE_CHECKING:
             (
                 "idp_discover",
                 ("https://login.example.org",),
-                {"networks": ["10.0.0.0/8"], "certificates": []},
+                {"networks": ["10.0.0.0/8"], "certificates": [], "proxy": None},
             ),
         ),
         (["db", "upgrade"], ("db_upgrade", (), {})),
@@ -108,7 +108,11 @@ def test_global_options_stand_before_and_behind_the_command(words: list[str], ca
         (["mappers", "try", "acme", "--user", "x", "--claims", "y"], "or --claims FILE"),
         (["mappers", "try", "acme", "--claims", "/nowhere/claims.json"], "cannot be read"),
         (["idp", "discover", "https://x.test", "--certificate", "/nowhere.pem"], "cannot be read"),
+        (["idp", "discover", "https://x.test", "--proxy-file", "/nowhere"], "cannot be read"),
         (["idp"], "'idp' takes one of: discover."),
+        (["sessions", "end", "acme"], "name one session, or a person with --user"),
+        (["sessions", "end", "acme", "7", "--user", "x"], "name one session, or a person"),
+        (["sessions", "end", "acme", "x"], "x is no session's id; `syncd sessions acme` shows"),
     ],
 )
 def test_a_wrong_call_is_told_in_one_sentence(words: list[str], message: str, call: Call) -> None:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from syncd.cli.render import configuration, explain, identifying, model, people, runs, status
+from syncd.cli.render import (
+    configuration,
+    explain,
+    identifying,
+    model,
+    people,
+    runs,
+    sessions,
+    status,
+)
 from syncd.cli.render.changes import change_blocks, danger
 from syncd.cli.screen import Screen
 from syncd.cli.words import cells
@@ -45,6 +54,8 @@ REPORTS: dict[str, Any] = {
     "token": lambda: identifying.verified_blocks(recorded.VERIFIED),
     "token refused": lambda: identifying.verified_blocks(recorded.TOKEN_REFUSED),
     "claims": lambda: identifying.tried_claims_blocks(recorded.ANSWERS["try_claims"]),
+    "sessions": lambda: sessions.session_blocks("acme", recorded.SESSIONS),
+    "session": lambda: sessions.ended_blocks(recorded.SESSIONS[0]),
     "db upgrade": lambda: configuration.upgraded_blocks(recorded.ANSWERS["db_upgrade"]),
     "db prune": lambda: configuration.pruned_blocks(recorded.ANSWERS["db_prune"]),
 }
@@ -74,7 +85,7 @@ def test_every_report_fits_the_terminal(name: str, width: int) -> None:
 def test_wrapping_loses_no_word(name: str) -> None:
     """Apart from tables, a narrow terminal shows the same words as a pipe."""
     tables = {"plan", "blocked", "runs", "users", "roles", "groups", "quarantine", "status"}
-    tables |= {"token", "token refused", "claims"}
+    tables |= {"token", "token refused", "claims", "sessions"}
     if name not in tables | {"check", "mappers", "db prune"}:
         wide, narrow = flat(REPORTS[name]()), shown(REPORTS[name](), 60)
         assert "".join(wide.split()) == "".join(narrow.split())
@@ -415,7 +426,7 @@ def test_a_failed_check_says_why() -> None:
 def test_an_upgrade_of_a_current_store_changes_nothing() -> None:
     """Nothing to migrate is said in one sentence."""
     text = flat(configuration.upgraded_blocks({"from": "0001", "to": "0001", "applied": []}))
-    assert text == "The store's schema is this version's already: 0001."
+    assert text == "The store's schema is 0001; there is nothing to do."
 
 
 def test_the_directorys_text_cannot_steer_the_terminal() -> None:

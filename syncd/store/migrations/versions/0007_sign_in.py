@@ -1,6 +1,6 @@
 """Sign-in: sessions, sign-ins under way, codes for portals, attempts, logout tokens that were used.
 
-Only adds: a program of the revision before goes on working beside it.
+And which programs may work on the schema, for the upgrades to come.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
+# It only adds.
+works_with_previous = True
 
 TABLES = ("handoffs", "sessions", "sign_in_attempts", "sign_ins", "used_logout_tokens")
 SETTING = "(SELECT current_setting('syncd.organization', true))"
@@ -30,6 +32,11 @@ def upgrade() -> None:
     _counted()
     allocators = sa.table("allocators", sa.column("name"), sa.column("next"))
     op.execute(allocators.insert().values(name="sessions", next=1))
+    op.create_table(
+        "schema_needs",
+        sa.Column("oldest_program", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("oldest_program", name=op.f("pk_schema_needs")),
+    )
     if op.get_context().dialect.name == "postgresql":
         for table in TABLES:
             op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
@@ -41,7 +48,7 @@ def downgrade() -> None:
     """Take it away again: everybody signs in anew."""
     allocators = sa.table("allocators", sa.column("name"))
     op.execute(allocators.delete().where(allocators.c.name == "sessions"))
-    for table in TABLES:
+    for table in ("schema_needs", *TABLES):
         op.drop_table(table)
     op.drop_column("organizations", "idp")
 
