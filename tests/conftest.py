@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 for _name in [name for name in os.environ if name.startswith(("SYNCD_", "LDAP"))]:
     del os.environ[_name]
 os.environ["NO_COLOR"] = "1"
+# What one process has compiled, hundreds of others read.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # A background job of a shell ignores Ctrl-C, and what it starts would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

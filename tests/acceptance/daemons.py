@@ -71,8 +71,6 @@ class Daemon:
         self._environment = {
             "SYNCD_HTTP__PORT": str(self.http),
             "SYNCD_METRICS__PORT": str(self.metrics),
-            # What one process compiled the next ones need not.
-            "PYTHONDONTWRITEBYTECODE": "",
         } | environment
         self.process: subprocess.Popen[bytes]
 

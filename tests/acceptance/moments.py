@@ -2,7 +2,8 @@
 
 A moment is the number of a statement or commit that the command's main thread sends to the store.
 That is the same in each run on the same store and directory, which seconds are not. As a program
-(``python -m tests.acceptance.moments``) it is what commands are forked from, as ``preloaded``'s.
+(``python -m tests.acceptance.moments``) it is what the commands of ``preloaded`` are forked from;
+those with a ``Stop`` in their environment stop.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.acceptance.preloaded import ROOT, Commands, command, serve
+from tests.acceptance.preloaded import ROOT, command, serve
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -59,20 +60,6 @@ class Moment:
     number: int
     phase: str
     statement: str
-
-
-class StoppingCommands(Commands):
-    """The process that commands with a ``Stop`` in their environment are forked from."""
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.acceptance.moments"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        return self
 
 
 class Held:

@@ -2,7 +2,7 @@
 
 Every command is a process of its own, with the installed command's entry point, words, exit code
 and output. It is forked from one that has done the imports, because those are most of what a short
-command costs: ``python -m tests.acceptance.preloaded``.
+command costs: ``python -m tests.acceptance.moments``.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Commands:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.acceptance.preloaded"],
+            [sys.executable, "-m", "tests.acceptance.moments"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -213,7 +213,3 @@ def command(request: dict[str, Any]) -> int:
     os.chdir(request["folder"])
     os.environ.update(request["environment"])
     return run(request["words"])
-
-
-if __name__ == "__main__":
-    sys.exit(serve(command))

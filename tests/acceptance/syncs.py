@@ -19,8 +19,8 @@ from tests.acceptance.trouble import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.moments import Moment, StoppingCommands
-    from tests.acceptance.preloaded import QuickWorld
+    from tests.acceptance.moments import Moment
+    from tests.acceptance.preloaded import Commands, QuickWorld
     from tests.acceptance.trouble import Stores, Worlds
     from tests.acceptance.world import Answer
 
@@ -33,12 +33,10 @@ SHORT_WAIT = {
 class Syncs(Started):
     """A sync of many changes, and its moments."""
 
-    def __init__(
-        self, worlds: Worlds, stores: Stores, stopping: StoppingCommands, folder: Path
-    ) -> None:
+    def __init__(self, worlds: Worlds, stores: Stores, commands: Commands, folder: Path) -> None:
         super().__init__(worlds, stores)
         change(worlds.slapd)
-        self._stopping = stopping
+        self._commands = commands
         world = self.world()
         assert self.run(world, Stop(record=str(folder / "moments"))).code == 0
         self.after = content(world.store_url)
@@ -68,7 +66,7 @@ class Syncs(Started):
     def run(self, world: QuickWorld, stop: Stop) -> Answer:
         """Run a sync that stops at a moment."""
         words = world.command(*as_json())[1:]
-        return self._stopping.run(words, world.folder, stop.environment())
+        return self._commands.run(words, world.folder, stop.environment())
 
     def untouched(self, world: QuickWorld) -> None:
         """Check that nothing of the organization is other than before."""

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from tests.servers.slapd import people
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import MakeWorld
+    from tests.acceptance.preloaded import MakeQuickWorld
+
+pytest_plugins = ["tests.acceptance.quick"]
 
 
-def test_after_an_approved_filter_leavers_are_leavers_again(make_world: MakeWorld) -> None:
+def test_after_an_approved_filter_leavers_are_leavers_again(quick_world: MakeQuickWorld) -> None:
     """A narrowed filter is looked at once; the next leaver needs nobody's approval."""
-    world = make_world(people(6))
+    world = quick_world(people(6))
     world.sync()
     world.configure(ldap={"user_search_filter": "(!(uid=u00005))"})
     held = world.sync(code=3)

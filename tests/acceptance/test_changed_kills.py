@@ -14,8 +14,8 @@ from tests.acceptance.trouble import as_json, check_invariants, content, lasting
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.moments import Moment, StoppingCommands
-    from tests.acceptance.preloaded import QuickWorld
+    from tests.acceptance.moments import Moment
+    from tests.acceptance.preloaded import Commands, QuickWorld
 
 pytest_plugins = [
     "tests.acceptance.quick",
@@ -50,8 +50,8 @@ HOLDING = {
 class Killed:
     """Changed syncs to kill, with their moments, and what undisturbed ones make of the company."""
 
-    def __init__(self, changing: Changing, stopping: StoppingCommands, folder: Path) -> None:
-        self.changing, self._stopping, self._folder = changing, stopping, folder
+    def __init__(self, changing: Changing, commands: Commands, folder: Path) -> None:
+        self.changing, self._commands, self._folder = changing, commands, folder
         self.moments: dict[str, list[Moment]] = {}
         self.quiet: dict[str, dict[str, Any]] = {}
         for kind in KINDS:
@@ -68,15 +68,15 @@ class Killed:
     def run(self, world: QuickWorld, stop: Stop, *words: str) -> int:
         """Run a command that stops; return its exit code."""
         command = world.command(*words)[1:]
-        return self._stopping.run(command, world.folder, stop.environment()).code
+        return self._commands.run(command, world.folder, stop.environment()).code
 
 
 @pytest.fixture(scope="module")
 def killed(
-    changing: Changing, stopping: StoppingCommands, tmp_path_factory: pytest.TempPathFactory
+    changing: Changing, commands: Commands, tmp_path_factory: pytest.TempPathFactory
 ) -> Killed:
     """The syncs to kill, on each database in turn."""
-    return Killed(changing, stopping, tmp_path_factory.mktemp("moments"))
+    return Killed(changing, commands, tmp_path_factory.mktemp("moments"))
 
 
 def number(recorded: list[Moment], phase: str, thousandths: int) -> int:

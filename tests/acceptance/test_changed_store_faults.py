@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.acceptance.changing import Changing
-    from tests.acceptance.moments import Moment, StoppingCommands
-    from tests.acceptance.preloaded import QuickWorld
+    from tests.acceptance.moments import Moment
+    from tests.acceptance.preloaded import Commands, QuickWorld
     from tests.acceptance.trouble import Stores
 
 pytest_plugins = [
@@ -64,14 +64,14 @@ def stores(
 
 @pytest.fixture(scope="module")
 def quiet(
-    changing: Changing, stopping: StoppingCommands, tmp_path_factory: pytest.TempPathFactory
+    changing: Changing, commands: Commands, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[list[Moment], dict[str, Any]]:
     """The moments of an undisturbed changed sync, and what it makes of the store."""
     world = changing.world(SYNCREPL)
     record = tmp_path_factory.mktemp("moments") / "record"
     stop = Stop(record=str(record))
     command = world.command(*WORDS)[1:]
-    assert stopping.run(command, world.folder, stop.environment()).code == 0
+    assert commands.run(command, world.folder, stop.environment()).code == 0
     return moments(record), content(world.store_url)
 
 

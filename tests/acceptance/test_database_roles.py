@@ -9,7 +9,8 @@ import yaml
 from sqlalchemy.engine import make_url
 
 from tests.acceptance.daemons import Daemon
-from tests.acceptance.world import ORGANIZATION, World, role
+from tests.acceptance.preloaded import QuickWorld
+from tests.acceptance.world import ORGANIZATION, role
 from tests.servers.postgres import APPLICATION, OWNER, SUPERUSER, Postgres
 from tests.servers.slapd import PEOPLE, Slapd, people
 
@@ -17,17 +18,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.acceptance.preloaded import Commands
+    from tests.acceptance.world import World
+
+pytest_plugins = ["tests.acceptance.quick"]
+
 OFTEN = {"change_detection": "modify_timestamp", "changed_sync_period": 1}
 
 
 @pytest.fixture
-def world(postgres: Postgres, tmp_path: Path) -> Iterator[World]:
+def world(postgres: Postgres, commands: Commands, tmp_path: Path) -> Iterator[World]:
     """A small company over an empty database; the daemon's account is not the schema's."""
     with (
         Slapd(ldif=people(12) + role("crew", "u00001", "u00002")) as slapd,
         postgres.database() as url,
     ):
-        made = World(tmp_path / "syncd", slapd, url)
+        made = QuickWorld(tmp_path / "syncd", slapd, url)
+        made.commands = commands
         made.configure(ldap=OFTEN)
         apart(made, url, APPLICATION)
         yield made

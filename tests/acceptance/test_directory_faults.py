@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.moments import StoppingCommands
-    from tests.acceptance.preloaded import QuickWorld
+    from tests.acceptance.preloaded import Commands, QuickWorld
     from tests.acceptance.trouble import Stores, Worlds
     from tests.servers.slapd import Slapd
 
@@ -175,7 +174,11 @@ BROKEN = [
 @pytest.mark.rule("2.1.2", server="proxy")
 @pytest.mark.rule("2.16.2", server="proxy")
 @pytest.mark.parametrize(
-    ("stores", "faults", "code", "entries", "words"), BROKEN, indirect=["stores"]
+    ("stores", "faults", "code", "entries", "words"),
+    BROKEN,
+    indirect=["stores"],
+    # Else pytest takes ``stores``, and all that is made of it, for each test's own.
+    scope="module",
 )
 def test_a_listing_that_breaks_off_takes_nobody_away(
     faulty: Faulty, faults: Faults, code: int | None, entries: int, words: str
@@ -292,7 +295,7 @@ def test_one_failed_sync_after_the_other_still_loses_nothing(faulty: Faulty) -> 
 
 @ON_SQLITE
 def test_a_broken_off_sync_that_is_killed_as_well_still_takes_no_role_for_settled(
-    faulty: Faulty, stopping: StoppingCommands, tmp_path: Path
+    faulty: Faulty, commands: Commands, tmp_path: Path
 ) -> None:
     """Roles that it must not take away are taken by the next whole one, a plan between or not."""
     faults = users(code_page=LATER, code=4)
@@ -300,7 +303,7 @@ def test_a_broken_off_sync_that_is_killed_as_well_still_takes_no_role_for_settle
     def run(stop: Stop) -> tuple[QuickWorld, int]:
         world = faulty.world(faults)
         words = world.command(*as_json())[1:]
-        return world, stopping.run(words, world.folder, stop.environment()).code
+        return world, commands.run(words, world.folder, stop.environment()).code
 
     record = tmp_path / "moments"
     assert run(Stop(record=str(record)))[1] == 4

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.world import role
+from tests.acceptance.world import ORGANIZATION, PATIENCE_SECONDS, role
 from tests.servers.slapd import people
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import MakeWorld
+    from tests.acceptance.preloaded import MakeQuickWorld
+
+pytest_plugins = ["tests.acceptance.quick"]
 
 
 @pytest.mark.rule("2.15.2", server="openldap")
 @pytest.mark.rule("K1", server="openldap")
 def test_a_first_sync_brings_everybody_with_roles_and_a_second_nobody(
-    make_world: MakeWorld,
+    quick_world: MakeQuickWorld,
 ) -> None:
     """Five people arrive with their fields and roles; the next plan has nothing to do."""
-    world = make_world(people(5) + role("staff", "u00000", "u00001"))
-    plan = world.plan(code=1)
+    world = quick_world(people(5) + role("staff", "u00000", "u00001"))
+    # The first command has done nothing beforehand: a process started for it alone.
+    with world.start("--json", "plan", ORGANIZATION) as first:
+        out, err = first.communicate(timeout=PATIENCE_SECONDS)
+    assert first.returncode == 1, err
+    plan = json.loads(out)
     assert plan["users"]["created"] == 5
     done = world.sync()
     assert done["status"] == "done"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
-import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,13 +19,17 @@ from syncd.cli.render.identifying import verified_blocks
 from syncd.errors import ProviderUnavailable, SignInRefused, UsageError
 from syncd.oidc.tokens import IdToken
 from syncd.oidc.validate import Validator
-from tests.acceptance.world import PATIENCE_SECONDS, SYNCD, Answer
 from tests.minting import signer
 from tests.servers.provider import AUDIENCE, SECRET, Provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.acceptance.preloaded import Commands
+    from tests.acceptance.world import Answer
+
+pytest_plugins = ["tests.acceptance.quick"]
 
 ORGANIZATION = "login"
 ROLES = [
@@ -49,6 +51,7 @@ class Login:
 
     folder: Path
     provider: Provider
+    commands: Commands
 
     def configure(self, *, store: str | None = None, **changes: Any) -> None:
         """Write the configuration anew; ``idp`` lays keys over the provider's section."""
@@ -69,18 +72,9 @@ class Login:
 
     def syncd(self, *words: str, given: str = "", code: int | None = None) -> Answer:
         """Run the installed command with ``given`` on standard input."""
-        ran = subprocess.run(
-            [str(SYNCD), "--config", str(self.folder / "syncd.yaml"), *words],
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.folder,
-            env=dict(os.environ),
-            timeout=PATIENCE_SECONDS,
-        )
-        answer = Answer(ran.returncode, ran.stdout, ran.stderr, words)
-        assert code is None or answer.code == code, f"{words}: {answer.code}\n{ran}"
+        line = ["--config", str(self.folder / "syncd.yaml"), *words]
+        answer = self.commands.run(line, self.folder, {}, given)
+        assert code is None or answer.code == code, f"{words}: {answer}"
         return answer
 
     @contextmanager
@@ -118,9 +112,11 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="module")
-def login(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Login:
+def login(
+    tmp_path_factory: pytest.TempPathFactory, provider: Provider, commands: Commands
+) -> Login:
     """The organization over a store of this program's schema, in which ada is known."""
-    found = Login(tmp_path_factory.mktemp("login"), provider)
+    found = Login(tmp_path_factory.mktemp("login"), provider, commands)
     found.configure(idp={"api_audience": AUDIENCE, "trust_email": True})
     found.syncd("db", "upgrade", code=0)
     found.arrives("ada")
@@ -128,9 +124,9 @@ def login(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Login
 
 
 @pytest.fixture
-def bare(tmp_path: Path, provider: Provider) -> Login:
+def bare(tmp_path: Path, provider: Provider, commands: Commands) -> Login:
     """The organization without any store."""
-    found = Login(tmp_path, provider)
+    found = Login(tmp_path, provider, commands)
     found.configure()
     return found
 

@@ -13,8 +13,8 @@ from tests.acceptance.trouble import Started, as_json, change, check_invariants,
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.moments import Moment, StoppingCommands
-    from tests.acceptance.preloaded import QuickWorld
+    from tests.acceptance.moments import Moment
+    from tests.acceptance.preloaded import Commands, QuickWorld
     from tests.acceptance.trouble import Stores, Worlds
 
 pytest_plugins = ["tests.acceptance.quick", "tests.acceptance.troubled"]
@@ -51,12 +51,10 @@ MORE = soak.moments("full", ("first", "changes"), soak.MOMENTS // 2)
 class Recorded(Started):
     """Two syncs to kill, a first one and one of changes, with their moments."""
 
-    def __init__(
-        self, worlds: Worlds, stores: Stores, stopping: StoppingCommands, folder: Path
-    ) -> None:
+    def __init__(self, worlds: Worlds, stores: Stores, commands: Commands, folder: Path) -> None:
         super().__init__(worlds, stores)
         change(worlds.slapd)
-        self._stopping = stopping
+        self._commands = commands
         self.moments: dict[str, list[Moment]] = {}
         self.quiet = {}
         for which in ("first", "changes"):
@@ -74,7 +72,7 @@ class Recorded(Started):
     def run(self, world: QuickWorld, stop: Stop) -> int:
         """Run a sync that stops; return its exit code."""
         words = world.command(*as_json())[1:]
-        return self._stopping.run(words, world.folder, stop.environment()).code
+        return self._commands.run(words, world.folder, stop.environment()).code
 
     def number(self, which: str, phase: str, thousandths: int) -> int:
         """Return the number of a recorded moment."""
@@ -86,11 +84,11 @@ class Recorded(Started):
 def recorded(
     worlds: Worlds,
     stores: Stores,
-    stopping: StoppingCommands,
+    commands: Commands,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Recorded:
     """The syncs to kill, on each database in turn."""
-    return Recorded(worlds, stores, stopping, tmp_path_factory.mktemp("moments"))
+    return Recorded(worlds, stores, commands, tmp_path_factory.mktemp("moments"))
 
 
 def test_the_recorded_moments_are_twenty_different_ones(recorded: Recorded) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.moments import StoppingCommands
 from tests.acceptance.syncs import Syncs
 from tests.acceptance.trouble import PostgresStores, SqliteStores, Worlds, company
 from tests.servers.slapd import Slapd
@@ -32,13 +31,6 @@ def stores(
             yield PostgresStores(cluster, request.getfixturevalue("postgres_template"), stack)
 
 
-@pytest.fixture(scope="session")
-def stopping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoppingCommands]:
-    """The process that commands are forked from which stop at a moment."""
-    with StoppingCommands(tmp_path_factory.mktemp("stopping")) as process:
-        yield process
-
-
 @pytest.fixture(scope="module")
 def worlds(
     stores: Stores, commands: Commands, tmp_path_factory: pytest.TempPathFactory
@@ -52,8 +44,8 @@ def worlds(
 def syncs(
     worlds: Worlds,
     stores: Stores,
-    stopping: StoppingCommands,
+    commands: Commands,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Syncs:
     """The sync that meets bad stores, on each database in turn."""
-    return Syncs(worlds, stores, stopping, tmp_path_factory.mktemp("moments"))
+    return Syncs(worlds, stores, commands, tmp_path_factory.mktemp("moments"))
