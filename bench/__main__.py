@@ -1,7 +1,8 @@
 """The bench's command line: ``make bench ARGS="--users 100000 --runs 3"``.
 
 ``make bench ARGS="manage --users 1000000"`` measures the management store instead of syncs,
-``ARGS=tokens`` what it costs to take somebody's token.
+``ARGS=tokens`` what it costs to take somebody's token, ``ARGS=sign-ins`` how many people can sign
+in at once.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import manage, memberships, report, suite, tokens
+from bench import manage, memberships, report, sign_ins, suite, tokens
 from bench.crowd import Crowd
 from bench.measure import CommandFailed
 from bench.workload import Size
@@ -70,4 +71,6 @@ if __name__ == "__main__":
         sys.exit(manage.main(sys.argv[2:]))
     if sys.argv[1:2] == ["tokens"]:
         sys.exit(tokens.main(sys.argv[2:]))
+    if sys.argv[1:2] == ["sign-ins"]:
+        sys.exit(sign_ins.main(sys.argv[2:]))
     sys.exit(main())

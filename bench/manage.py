@@ -20,9 +20,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import update
+
 from bench import population as made
+from bench import told
 from bench.asking import Asked, ask
-from bench.plot import Line, growth
 from bench.population import ORGANIZATION, Population, fill
 from syncd.permissions import SECTIONS, operator
 from syncd.store.database import Database
@@ -30,6 +32,7 @@ from syncd.store.deciding import decide
 from syncd.store.effective import everybody, levels
 from syncd.store.pages.cursor import cursor
 from syncd.store.pages.pages import Pages
+from syncd.store.schema import feed_heads
 from tests.servers.postgres import Postgres
 
 if TYPE_CHECKING:
@@ -93,6 +96,8 @@ class Measured:
     fill_seconds: float
     person: Figure
     pages: dict[str, Figure]
+    # By nothing, each one right after somebody changed something.
+    changed: Figure
     last_pages: dict[str, Figure]
     pairs: dict[str, Figure]
     # Decisions a second, by batch: of the function, and through the API.
@@ -118,6 +123,7 @@ def measure(url: str, users: int, runs: int, seconds: float, *, api: bool) -> Me
             fill_seconds=round(filled, 1),
             person=_repeated(iter(people), lambda person: _levels(database, person)),
             pages={name: _page(pages, each, runs) for name, each in FILTERS.items()},
+            changed=_after_changes(database, pages, runs),
             last_pages={
                 name: _page(pages, each, runs, NEAR_THE_END) for name, each in FILTERS.items()
             },
@@ -166,6 +172,22 @@ def _page(pages: Pages, filters: dict[str, Any], runs: int, after: str | None = 
     return Figure.of(times, len(found["items"]))
 
 
+def _after_changes(database: Database, pages: Pages, runs: int) -> Figure:
+    """Measure a page of whose groups nothing is kept: the feed went on."""
+    times = []
+    for _ in range(runs):
+        with database.write() as connection:
+            connection.execute(
+                update(feed_heads)
+                .where(feed_heads.c.organization_id == ORGANIZATION)
+                .values(position=feed_heads.c.position + 1)
+            )
+        started = time.perf_counter()
+        pages.users(A_PAGE, None, {})
+        times.append((time.perf_counter() - started) * 1000)
+    return Figure.of(times, A_PAGE)
+
+
 def _decided(
     database: Database, users: int, batch: int, seconds: float, chance: random.Random
 ) -> float:
@@ -199,6 +221,7 @@ def table(found: Measured) -> str:
         f"{found.users:,} users (filled in {found.fill_seconds:.0f} s)",
         f"{'milliseconds':<60}{'median':>9}{'p99':>9}{'people':>8}{'at most':>9}",
         _line("one person's effective permissions", found.person, AIMS["one person's permissions"]),
+        _line("page: all, right after a change", found.changed, AIMS["page"]),
         *(_line(f"page: {name}", each, AIMS["page"]) for name, each in found.pages.items()),
     ]
     ends = sorted(found.last_pages.items(), key=lambda item: -item[1].median)[:3]
@@ -225,22 +248,12 @@ def _line(name: str, figure: Figure, aim: float) -> str:
 
 
 def write(folder: Path, several: list[Measured], store: str) -> list[Path]:
-    """Write the JSON and the plot of growth; return their paths."""
+    """Write the JSON and the plots of growth; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    figures, plot = folder / f"manage-{store}.json", folder / f"manage-{store}.svg"
+    figures = folder / f"manage-{store}.json"
     whole = {"cores": os.cpu_count(), "store": store, "sizes": [asdict(each) for each in several]}
     figures.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
-    points: list[tuple[float, float]]
-    points = [(each.users, each.person.median / 1000) for each in several]
-    lines = [Line("one person", points)]
-    for name in ("all", "role of ten people", "group of a fifth", "group tree"):
-        points = [(each.users, each.pages[name].median / 1000) for each in several]
-        lines.append(Line(f"page: {name}", points))
-    points = [(each.users, each.everybody_seconds) for each in several]
-    lines.append(Line("everybody, one pass", points))
-    title = "Questions to the management store: seconds over users"
-    plot.write_text(growth(lines, title), encoding="utf-8")
-    return [figures, plot]
+    return [figures, *told.plots(folder, several)]
 
 
 @contextmanager
@@ -264,7 +277,16 @@ def main(words: list[str]) -> int:
     parser.add_argument("--store", choices=("postgresql", "sqlite"), default="postgresql")
     parser.add_argument("--no-api", action="store_true", help="without the running API")
     parser.add_argument("--out", type=Path, default=OUT, help="default: %(default)s")
+    parser.add_argument(
+        "--docs",
+        type=Path,
+        nargs="?",
+        const=told.DOCS,
+        metavar="FOLDER",
+        help="also write the figures into performance.md and the plots beside it",
+    )
     options = parser.parse_args(words)
+    load = os.getloadavg()[0]
     sizes = [options.users]
     while not options.only and sizes[-1] > 10_000 and len(sizes) < 3:
         sizes.append(sizes[-1] // 10)
@@ -276,6 +298,9 @@ def main(words: list[str]) -> int:
             )
             several.append(found)
             print(f"\n{table(found)}\n", flush=True)
-    for path in write(options.out, several, options.store):
+    written = write(options.out, several, options.store)
+    if options.docs is not None:
+        written += told.tell(options.docs, several, options.store, load)
+    for path in written:
         print(f"wrote {path}")
     return 0

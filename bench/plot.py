@@ -1,4 +1,4 @@
-"""A plot of seconds over users, both on logarithmic axes, as SVG text."""
+"""A plot of seconds, or of something else, over users, both on logarithmic axes, as SVG text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COLOURS = ("#000000", "#0072b2", "#e69f00", "#d55e00", "#56b4e9", "#009e73")
 
 
 class Line(NamedTuple):
-    """One command: its name and (users, seconds) points."""
+    """One command: its name and (users, seconds) points, or what else is plotted."""
 
     name: str
     points: list[tuple[float, float]]
@@ -36,15 +36,17 @@ class Axis:
         return [10.0**power for power in range(self.low, self.high + 1)]
 
 
-def growth(lines: list[Line], title: str = "Whole commands: seconds over users") -> str:
-    """Return the plot."""
+def growth(
+    lines: list[Line], title: str = "Whole commands: seconds over users", unit: str = " s"
+) -> str:
+    """Return the plot; ``unit`` stands behind the numbers at its side."""
     across = Axis([x for line in lines for x, _ in line.points], LEFT, WIDTH - RIGHT)
     upward = Axis([y for line in lines for _, y in line.points], HEIGHT - BOTTOM, TOP)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         _text(LEFT, 28, title, size=17),
-        *_grid(across, upward),
+        *_grid(across, upward, unit),
     ]
     for number, line in enumerate(lines):
         colour = COLOURS[number % len(COLOURS)]
@@ -59,7 +61,7 @@ def growth(lines: list[Line], title: str = "Whole commands: seconds over users")
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _grid(across: Axis, upward: Axis) -> list[str]:
+def _grid(across: Axis, upward: Axis, unit: str) -> list[str]:
     parts = []
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
     for value in across.ticks():
@@ -69,7 +71,7 @@ def _grid(across: Axis, upward: Axis) -> list[str]:
     for value in upward.ticks():
         y = upward.place(value)
         parts.append(f'<path d="M{LEFT} {y}H{right}" stroke="#ddd"/>')
-        parts.append(_text(LEFT - 8, y + 4, f"{value:g} s", anchor="end"))
+        parts.append(_text(LEFT - 8, y + 4, f"{value:,g}{unit}", anchor="end"))
     parts.append(_text((LEFT + right) / 2, bottom + 44, "users", anchor="middle"))
     return parts
 

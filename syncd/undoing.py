@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from syncd.compose import limits_of
 from syncd.errors import NotFound, Refused
 from syncd.permissions import EVERYTHING, exceeding
+from syncd.store import approvals
 from syncd.store.change_sets import change_set_name, find_change_set
 from syncd.store.runs import run_name
 from syncd.store.sync_store import SyncStore
-from syncd.sync.undo import UndoRun
+from syncd.sync.undo import Later, UndoRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,11 +51,13 @@ class Undo:
         *,
         why: str | None = None,
         dry: bool = False,
+        at_once: int | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Any]:
         """Undo a change set, or say what that would change; return the run's report.
 
-        ``change_set`` is its name, or that of the run which made it.
+        ``change_set`` is its name, or that of the run which made it. What concerns more than
+        ``at_once`` people is planned here and applied by one of the daemon's workers.
 
         Raises:
             NotFound: The journal has no such change set.
@@ -73,8 +76,16 @@ class Undo:
                     f"`syncd journal {self.organization.id}` lists them"
                 )
             require_undoable(undone)
+            who, later = self.principal.name, None
+            if at_once is not None:
+
+                def ask(run_id: int) -> None:
+                    # Whether he may do it was looked at when it was planned.
+                    approvals.ask(database, self.organization.id, run_name(run_id), who, owner=True)
+
+                later = Later(at_once, ask)
             run = self._run(database, progress)
-            return run.undo(undone, actor=self.principal.name, why=why, dry=dry)
+            return run.undo(undone, actor=who, why=why, dry=dry, later=later)
 
     def approve(
         self, run_id: int, actor: str | None = None, progress: Progress | None = None

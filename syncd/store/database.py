@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 # The setting of a PostgreSQL transaction that its policies ask, and its value for the daemon's own
 # work across organizations. Without it nothing is seen.
 ORGANIZATION, EVERY = "syncd.organization", "*"
+# What several statements find is of one moment: as on SQLite, where every transaction is so.
+BEGIN_BY_KEY = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 BY_KEY = "".join(
     f"; SET LOCAL {name} = {value}"
     for name, value in (
@@ -200,9 +202,11 @@ class Database:
         def begin(connection: Connection) -> None:
             whose = str(connection.get_execution_options().get("syncd_organization", EVERY))
             quoted = whose.replace("'", "''").replace("%", "%%")
-            words = f"BEGIN; SET LOCAL {ORGANIZATION} = '{quoted}'"
+            setting = f"SET LOCAL {ORGANIZATION} = '{quoted}'"
             if connection.get_execution_options().get("syncd_by_key", False):
-                words += BY_KEY
+                words = f"{BEGIN_BY_KEY}; {setting}{BY_KEY}"
+            else:
+                words = f"BEGIN; {setting}"
             connection.exec_driver_sql(words)
 
         return engine.execution_options(schema_translate_map={schema.STAGE: None})

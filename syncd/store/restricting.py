@@ -104,7 +104,11 @@ def restrict(batch: Batch, kinds: Kind) -> None:
 
 def holds(now: datetime) -> ColumnElement[bool]:
     """Return whether a stored restriction holds at a time."""
-    at = moment(now)
+    return holds_at(moment(now))
+
+
+def holds_at(at: ColumnElement[datetime]) -> ColumnElement[bool]:
+    """Return the same of a time that a statement has, or is given."""
     return and_(X.c.since <= at, or_(X.c.until.is_(None), X.c.until > at))
 
 

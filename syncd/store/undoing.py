@@ -41,7 +41,7 @@ ORG, M, W = schema.organizations, schema.stage_marks, schema.watermarks
 PEOPLE_PER_TRANSACTION = 10_000
 OWNER = 1
 # What the report of an undo has besides that of every run.
-TOLD = ("change_set", "undoes", "left_alone", "left_alone_count", "paused", "pauses")
+TOLD = ("change_set", "undoes", "left_alone", "left_alone_count", "paused", "pauses", "why")
 
 
 class UndoPlan:

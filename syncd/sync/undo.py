@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from syncd.errors import Interrupted, LastOwner, SyncdError
 from syncd.sync import guard
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from syncd.sync.store_ports import PlanCounts, Store, UndoneChange
 
 REDONE = "`syncd resume {org}` lets syncs go on; the next one reads everybody and may do it again"
+
+
+class Later(NamedTuple):
+    """What is too much to be applied while somebody waits: plans of more rows than ``above``."""
+
+    above: int
+    # Takes the run, whose plan waits then: lets somebody else apply it soon.
+    ask: Callable[[int], None]
 
 
 class UndoRun:
@@ -48,9 +56,17 @@ class UndoRun:
         self.allowed = allowed or (lambda _run_id: None)
 
     def undo(
-        self, undone: UndoneChange, *, actor: str, why: str | None, dry: bool = False
+        self,
+        undone: UndoneChange,
+        *,
+        actor: str,
+        why: str | None,
+        dry: bool = False,
+        later: Later | None = None,
     ) -> dict[str, Any]:
         """Take a change set back, or say what that would change; return the run's report.
+
+        With ``later`` a large one is only planned, and left to whoever applies it.
 
         Raises:
             LastOwner: Nobody would own the organization any more.
@@ -65,7 +81,9 @@ class UndoRun:
                     return resumed[1]
             run_id = store.begin_run("undo", dry=dry)
             try:
-                return self._steps(run_id, undone, actor=actor, why=why, dry=dry, started=started)
+                return self._steps(
+                    run_id, undone, actor=actor, why=why, dry=dry, later=later, started=started
+                )
             except (KeyboardInterrupt, Interrupted) as error:
                 with suppress(SyncdError):
                     store.give_up(run_id, "interrupted", self._early(run_id, "interrupted", ""))
@@ -86,6 +104,8 @@ class UndoRun:
             told = store.undo_report(run_id)
             name = self.run_name(run_id)
             why = f"approval of {name}: undo of {told['undoes']}"
+            if given := told.pop("why", None):
+                why += f": {given}"
             return self._apply(run_id, told, actor=actor, why=why, started=started)
 
     def _resume(self) -> tuple[int, dict[str, Any]] | None:
@@ -105,6 +125,7 @@ class UndoRun:
         actor: str,
         why: str | None,
         dry: bool,
+        later: Later | None,
         started: float,
     ) -> dict[str, Any]:
         store = self.store
@@ -124,16 +145,23 @@ class UndoRun:
             "pauses": made.pauses,
         }
         reasons = [each.because for each in self._excess(run_id, counts)]
+        large = later is not None and not dry and not reasons and counts.rows > later.above
+        if large:
+            reasons.append(f"it concerns {counts.rows} people; a worker of the daemon applies it")
         if dry or reasons:
             status = "blocked" if reasons else "planned"
             if not dry and made.pauses:
                 told["paused"] = f"undo of {name} waits for approval ({self.run_name(run_id)})"
                 store.pause(str(told["paused"]))
+            if why and not dry:
+                told["why"] = why
             report = self._report(run_id, status, counts, reasons, started) | told
             report["dry"] = dry
             store.finish(run_id, "planned" if dry else "blocked", report)
             if store.kept_plan is not None:
                 report["run"] = self.run_name(store.kept_plan)
+            if later is not None and large:
+                later.ask(store.kept_plan or run_id)
             return report
         if not counts.rows and not store.planned_objects(run_id):
             reasons.append("nothing of it is left to be undone")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import pytest
 from sqlalchemy import event, text
@@ -19,7 +20,8 @@ from syncd.store.editing.belonging import hold
 from syncd.store.editing.change import change
 from syncd.store.editing.users import update_fields
 from syncd.store.migrate import upgrade
-from syncd.store.pages import walking
+from syncd.store.pages import filters as user_filters
+from syncd.store.pages import sizes, walking
 from syncd.store.pages.cursor import after_prefix, cursor
 from syncd.store.pages.pages import Pages
 from syncd.store.sides import ROLES
@@ -121,6 +123,8 @@ def test_a_filter_and_a_pair_of_filters_list_whom_they_mean(
 ) -> None:
     """Each filter and each pair, page by page, gives exactly those whom plain Python finds."""
     bounds_of(monkeypatch, bound, 2 * bound, 5 * bound)
+    # To a crowd any tree is too large to be read whole.
+    monkeypatch.setattr(user_filters, "FEW_GROUPS", bound - 6)
     pages = Pages(database, ACME, OPERATOR)
     single = [[each] for each in values(town)]
     pairs = [
@@ -191,6 +195,43 @@ def test_whoever_stays_is_met_once_while_others_come_and_go(
             )
     assert [user_id for user_id in found if user_id in set(staying)] == staying
     assert len(set(found)) == len(found)
+
+
+def counts(database: Database, pages: Pages, filters: dict[str, Any]) -> tuple[int, list[int]]:
+    """Return how many statements of one page count, and whom it holds."""
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    found = [one["id"] for one in pages.users(20, None, filters)["items"]]
+    event.remove(database.engine, "before_cursor_execute", note)
+    return sum("count(" in statement for statement in asked), found
+
+
+def test_what_was_found_large_is_not_counted_again_and_may_become_small(
+    town: Townspeople, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list is counted on its first page; whoever left meanwhile is in none of the next."""
+    bounds_of(monkeypatch, 3, 3, 1_000)
+    pages = Pages(database, ACME, OPERATOR)
+    top = next(group for group in town.groups if group not in town.parent)
+    filters = {"group_tree": top, "missing": False}
+    counted, before = counts(database, pages, filters)
+    again, same = counts(database, pages, filters)
+    assert counted > again == 0
+    assert before == same
+    assert len(before) > 3
+    gone, stays = before[:-1], before[-1]
+    with database.write() as connection:
+        members = schema.group_members
+        connection.execute(members.delete().where(members.c.user_id.in_(gone)))
+    _, found = counts(database, pages, filters)
+    assert found[0] == stays
+    assert not set(found) & set(gone)
+    monkeypatch.setattr(sizes, "_noted", WeakKeyDictionary())
+    assert counts(database, pages, filters)[1] == found
 
 
 def test_members_and_holders_are_told_by_which_way(town: Townspeople, database: Database) -> None:

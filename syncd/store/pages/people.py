@@ -10,7 +10,6 @@ from sqlalchemy import null, select, union_all
 from syncd.records import batched
 from syncd.store import schema
 from syncd.store.effective import DEFAULT_ROLE_ID, IN_LIST
-from syncd.store.leases import clock
 from syncd.store.pages import filters as user_filters
 from syncd.store.pages.cursor import asked, page
 from syncd.store.pages.walking import find
@@ -38,8 +37,8 @@ def users(
     """Return a page of people in the contract's shape, in order of username."""
     wanted = asked("users", limit, after, KEY)
     with people.database.read_by_key() as connection:
-        read = user_filters.read(connection, people.organization_id, filters, clock(connection))
-        found = find(connection, people.organization_id, read, wanted)
+        read = user_filters.read(connection, people.organization_id, filters)
+        found = find(connection, read, wanted)
         return page("users", people.of_ids(connection, found.ids), found.goes_on)
 
 
@@ -50,10 +49,8 @@ def group_members(
     name = "group_tree" if tree else "group"
     wanted = asked(f"members {name} {group_id}", limit, after, KEY)
     with people.database.read_by_key() as connection:
-        read = user_filters.read(
-            connection, people.organization_id, {name: group_id}, clock(connection)
-        )
-        found = find(connection, people.organization_id, read, wanted)
+        read = user_filters.read(connection, people.organization_id, {name: group_id})
+        found = find(connection, read, wanted)
         below = select(GA.c.group_id).where(GA.c.ancestor_id == group_id)
         of_group = GM.c.group_id.in_(below) if tree else GM.c.group_id == group_id
         ways = _ways(connection, found.ids, [(GM, of_group)])
@@ -71,10 +68,8 @@ def role_holders(
     name = "effective_role" if effective else "role"
     wanted = asked(f"holders {name} {role_id}", limit, after, KEY)
     with people.database.read_by_key() as connection:
-        read = user_filters.read(
-            connection, people.organization_id, {name: role_id}, clock(connection)
-        )
-        found = find(connection, people.organization_id, read, wanted)
+        read = user_filters.read(connection, people.organization_id, {name: role_id})
+        found = find(connection, read, wanted)
         giving = (
             select(GA.c.group_id)
             .join(GR, GR.c.group_id == GA.c.ancestor_id)

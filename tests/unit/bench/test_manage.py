@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bench import manage
+from bench import manage, told
 from syncd.store.pages.filters import KINDS
 
 if TYPE_CHECKING:
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 def test_every_question_is_measured_on_a_filled_store(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command fills a store, prints a table, and writes figures and a plot."""
+    """The command fills a store, prints a table, and writes figures, plots and their chapter."""
+    chapter = tmp_path / "performance.md"
+    chapter.write_text(f"before\n{told.BEGIN}\nof old\n{told.END}\nbehind\n")
+    docs = ["--docs", str(tmp_path)]
     words = ["--users", "400", "--only", "--runs", "1", "--seconds", "0.2", "--no-api"]
-    assert manage.main([*words, "--store", "sqlite", "--out", str(tmp_path)]) == 0
+    assert manage.main([*words, "--store", "sqlite", "--out", str(tmp_path), *docs]) == 0
     printed = capsys.readouterr().out
     (size,) = json.loads((tmp_path / "manage-sqlite.json").read_text())["sizes"]
     assert size["users"] == 400
@@ -29,7 +32,13 @@ def test_every_question_is_measured_on_a_filled_store(
     assert found["group of a fifth"] == 80
     assert all(f"page: {name}" in printed for name in manage.FILTERS)
     assert "everybody's permissions in one pass" in printed
-    assert (tmp_path / "manage-sqlite.svg").read_text().count("<polyline") == 6
+    assert (tmp_path / told.QUESTIONS).read_text().count("<polyline") == 6
+    assert (tmp_path / told.DECISIONS).read_text().count("<polyline") == 2
+    written = chapter.read_text()
+    assert (written[:7], written[-7:]) == ("before\n", "behind\n")
+    assert "of old" not in written
+    shown = [line.split(" | ")[0] for line in written.splitlines() if line.startswith("| ")]
+    assert {f"| {name}" for name in manage.FILTERS if name != "all"} <= {*shown}
 
 
 def test_every_filter_that_lists_have_is_measured() -> None:

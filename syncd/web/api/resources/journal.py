@@ -5,6 +5,7 @@ Of things that are no people only those are shown whose section the caller may v
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -13,10 +14,16 @@ from pydantic import AwareDatetime, Field
 from syncd.permissions import Level
 from syncd.web.api.calls import Answer, Caller, Route, needs
 from syncd.web.api.resources.changes import viewable
-from syncd.web.api.shapes import Page, PageQuery, Shown, Time
+from syncd.web.api.resources.runs import RunWithChanges, run_of
+from syncd.web.api.shapes import Asked, Page, PageQuery, Shown, Time, Why
 
 router = APIRouter(prefix="/organizations/{org}/journal", tags=["journal"], route_class=Route)
 Viewer = Annotated[Caller, needs("organization", Level.VIEW, "users")]
+Editor = Annotated[Caller, needs("organization", Level.EDIT, "users")]
+ChangeSetName = Annotated[str, Path(max_length=30, description="Such as c-000012.")]
+# What concerns more people is applied by a worker: nobody waits so long for an answer.
+AT_ONCE = 1_000
+SHOWN_CHANGES = 100
 Object = Literal[
     "person",
     "role",
@@ -85,6 +92,13 @@ class JournalQuery(PageQuery):
     run: str | None = Field(default=None, max_length=30)
 
 
+class UndoWanted(Asked):
+    """How a change set is taken back."""
+
+    dry_run: bool = Field(default=False, description="Only say what it would change.")
+    why: Why = None
+
+
 class RowsQuery(PageQuery):
     """Which part of the people."""
 
@@ -103,9 +117,37 @@ def list_change_sets(caller: Viewer, query: Annotated[JournalQuery, Query()]) ->
 @router.get("/{change_set}", response_model=WholeChangeSet)
 def get_change_set(
     caller: Viewer,
-    change_set: Annotated[str, Path(max_length=30, description="Such as c-000012.")],
+    change_set: ChangeSetName,
     query: Annotated[RowsQuery, Query()],
 ) -> Answer:
     """Return a change set with what it changed."""
     found = caller.management.journal.one(change_set, limit=query.limit, after=query.after)
     return {**found, "objects": viewable(caller, found["objects"])}
+
+
+@router.post(
+    "/{change_set}/undo",
+    response_model=RunWithChanges,
+    responses={
+        HTTPStatus.ACCEPTED: {
+            "model": RunWithChanges,
+            "description": "It waits: for a worker of the daemon, or for an owner to approve it.",
+        }
+    },
+)
+def undo_change_set(caller: Editor, change_set: ChangeSetName, body: UndoWanted) -> Answer:
+    """Take a change set back, or say what that would change. It takes every section.
+
+    What others changed since is left alone, and `left_alone` lists it. An undo of many people is
+    planned and then applied by the daemon; one over the guard's limits waits for an owner.
+    """
+    report = caller.management.undo.take_back(
+        change_set, why=body.why, dry=body.dry_run, at_once=AT_ONCE
+    )
+    found = run_of(caller, report["run"], SHOWN_CHANGES)
+    if found["status"] == "blocked":
+        caller.response.status_code = HTTPStatus.ACCEPTED
+    caller.response.headers["Location"] = (
+        f"/api/v1/organizations/{caller.organization}/runs/{found['run']}"
+    )
+    return found

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from syncd.permissions import Level
-from syncd.web.api.calls import Answer, Caller, Route, needs
-from syncd.web.api.shapes import Page, PageQuery, Shown
+from syncd.web.api.calls import Answer, AnyCaller, Caller, Route, needs
+from syncd.web.api.shapes import Name, Page, PageQuery, Parameters, Shown
 
 router = APIRouter(prefix="/organizations", tags=["organizations"], route_class=Route)
 Viewer = Annotated[Caller, needs("organization", Level.VIEW)]
@@ -35,6 +35,21 @@ class Organization(Shown):
     waiting_plans: list[str] = Field(description="Runs whose plans wait for somebody.")
 
 
+class Confirmed(Parameters):
+    """What makes sure that the right one is meant."""
+
+    name: Name = Field(description="The organization's name, exactly: it cannot be undone.")
+
+
+class Deleted(Shown):
+    """An organization that is no more."""
+
+    organization: str
+    name: str
+    deleted: bool
+    rows: int = Field(description="How many rows of it there were.")
+
+
 @router.get("", response_model=Page[Organization])
 def list_organizations(caller: Viewer, query: Annotated[PageQuery, Query()]) -> Answer:
     """List the organizations that the token is for."""
@@ -46,6 +61,15 @@ def list_organizations(caller: Viewer, query: Annotated[PageQuery, Query()]) -> 
 def get_organization(caller: Viewer) -> Answer:
     """Return the organization."""
     return _shape(caller)
+
+
+@router.delete("/{org}", response_model=Deleted)  # noqa: FAST003 - the caller has it
+def delete_organization(caller: AnyCaller, query: Annotated[Confirmed, Query()]) -> Answer:
+    """Delete the organization with everything in it, for good. An owner's alone.
+
+    The token that asks is gone with it. A row stays that keeps syncs from beginning anew.
+    """
+    return caller.management.organization.delete(query.name)
 
 
 def _shape(caller: Caller) -> dict[str, Any]:
