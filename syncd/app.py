@@ -59,7 +59,7 @@ class App(Organizing):
         self.keep_providers(old)
         store = self.settings.daemon.store
         if store.url == old.settings.daemon.store.url:
-            self._database = old._database
+            self._database, self.newer_schema = old._database, old.newer_schema
         self.database()
 
     def give_way(self, new: App) -> None:
@@ -84,10 +84,14 @@ class App(Organizing):
         store = self.settings.daemon.store
         with closing(Database(store.url.get_secret_value())) as own:
             if store.migration_url is None:
-                return {**migrate.upgrade(own), "warnings": privileges.warnings(own, apart=False)}
-            with closing(Database(store.migration_url.get_secret_value())) as owners:
-                report = migrate.upgrade(owners, privileges.account(own))
-            return {**report, "warnings": privileges.warnings(own, apart=True)}
+                report = migrate.upgrade(own)
+            else:
+                with closing(Database(store.migration_url.get_secret_value())) as owners:
+                    report = migrate.upgrade(owners, privileges.account(own))
+            told = migrate.newer(own, report["to"])
+            apart = store.migration_url is not None
+            open_doors = privileges.warnings(own, apart=apart)
+            return {**report, "warnings": [*([told] if told else []), *open_doors]}
 
     def db_prune(self) -> dict[str, Any]:
         """Remove from the store what is older than ``retention`` says; return how much that was."""
@@ -104,6 +108,7 @@ class App(Organizing):
             runs=ages.runs,
             stage=ages.stage,
             quarantine=ages.quarantine,
+            sessions=ages.sessions,
             now=now,
         )
         get_logger().info("the store was pruned", action="prune", **removed)

@@ -6,8 +6,10 @@ that open the API, and people who arrive by what their provider says of them.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from syncd.errors import (
@@ -21,7 +23,7 @@ from syncd.errors import (
 from syncd.looking import Looking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from syncd.oidc.tokens import IdToken
     from syncd.permissions import Principal
@@ -78,7 +80,8 @@ class Identifying(Looking):
 
         with self._composing:
             if org not in self._providers:
-                self._providers[org] = compose_provider(organization, fetched=fetched)
+                outbound = self.settings.daemon.outbound
+                self._providers[org] = compose_provider(organization, outbound, fetched=fetched)
             return self._providers[org]
 
     def keep_providers(self, old: Identifying) -> None:
@@ -87,12 +90,74 @@ class Identifying(Looking):
         Their keys count on while they cannot be fetched: another organization's file, or none at
         all, is no reason to let nobody in.
         """
+        if old.settings.daemon.outbound != self.settings.daemon.outbound:
+            return
         before, now = old.settings.organizations, self.settings.organizations
         kept = dict(old._providers)
         kept = {org: each for org, each in kept.items() if now.get(org) == before[org]}
         self._providers = kept | self._providers
 
-    # --- access tokens at the API ---------------------------------------------------------------
+    # --- tokens at the API ----------------------------------------------------------------------
+
+    def authenticate(self, token: str, org: str | None = None) -> tuple[str, Principal]:
+        """Return the organization that a token opens the API of, and on whose behalf it speaks.
+
+        It is one of syncd's own, or an access token of an identity provider; ``org``, which is
+        asked for, decides where several organizations have one provider.
+
+        Raises:
+            NotAuthenticated: It does not let anybody in.
+            InsufficientScope: The provider's token was not made for this API.
+            ProviderUnavailable: The provider's keys cannot be had.
+
+        """
+        from syncd.access import tokens
+        from syncd.store.tokens import shown
+
+        if tokens.is_foreign(token):
+            return self.authenticate_bearer(token, org)
+        if tokens.is_of_session(token):
+            return self._of_session(token)
+        read = tokens.read(token)
+        if read is None:
+            raise NotAuthenticated(tokens.REFUSED)
+        token_id, secret = read
+        found = shown(self.database(), token_id)
+        principal = tokens.principal_of(token_id, secret, found)
+        return ("" if found is None else found.organization_id), principal
+
+    def _of_session(self, token: str) -> tuple[str, Principal]:
+        """Return whose session a token is of that a portal has got."""
+        from syncd.access import bearers, tokens
+        from syncd.access.visits import hash_of
+        from syncd.store.bearers import session_bearer
+
+        found = session_bearer(self.database(), hash_of(token))
+        org = None if found is None else self.settings.organizations.get(found.organization_id)
+        portal = None if found is None or org is None else org.portal(found.client_id)
+        # The portal may have lost its access, and the provider its word, since it was given.
+        if (
+            found is None
+            or portal is None
+            or not portal.api_access
+            or not self._same_provider(found.organization_id, found.way, found.provider_mark)
+        ):
+            raise NotAuthenticated(tokens.REFUSED)
+        return found.organization_id, bearers.principal_of(found.bearer)
+
+    def _same_provider(self, org: str, way: str, mark: bytes | None) -> bool:
+        """Return whether a session was begun by the provider that the organization has by now."""
+        if way != "idp":
+            return True
+        return self.settings.organizations[org].idp is not None and mark == mark_of(
+            self.provider(org)
+        )
+
+    def note_token_use(self, token_ids: Iterable[int]) -> None:
+        """Write down that these tokens are used now."""
+        from syncd.store.tokens import note_use
+
+        note_use(self.database(), token_ids)
 
     def authenticate_bearer(self, text: str, org: str | None) -> tuple[str, Principal]:
         """Return the organization and the person of an identity provider's access token.
@@ -170,7 +235,7 @@ class Identifying(Looking):
         self.counted(TOKENS, org, ACCEPTED, NO_REASON)
         return person
 
-    def _refused(self, org: str, reason: str, detail: str) -> None:
+    def _refused(self, org: str, reason: str, detail: str, what: str = "an access token") -> None:
         """Count a refusal; the log tells of the first of its kind in a while."""
         self.counted(TOKENS, org, REFUSED, str(reason))
         now, kind = time.monotonic(), (org, str(reason))
@@ -180,7 +245,7 @@ class Identifying(Looking):
         from syncd.logging import get_logger
 
         get_logger().info(
-            f"an access token was refused: {detail}",
+            f"{what} was refused: {detail}",
             action="access_refused",
             organization=org,
             reason=str(reason),
@@ -249,3 +314,20 @@ def _takers(organizations: Mapping[str, OrganizationSettings]) -> dict[str, dict
         if each.provider == "idp" and each.idp is not None and each.idp.api_audience is not None:
             found.setdefault(str(each.idp.issuer), {})[name] = str(each.idp.api_audience)
     return found
+
+
+def facts_of(provider: Provider) -> dict[str, str | None]:
+    """Return what makes a provider this one and no other, for the journal."""
+    options = provider.options
+    return {
+        "issuer": options.issuer,
+        "client_id": options.client_id,
+        "authorization_url": options.authorization_url,
+        "token_url": options.token_url,
+        "jwks_url": options.jwks_url,
+    }
+
+
+def mark_of(provider: Provider) -> bytes:
+    """Return by what the sessions of a provider are told from those of another."""
+    return sha256(json.dumps(facts_of(provider), sort_keys=True).encode()).digest()

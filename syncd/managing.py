@@ -11,12 +11,11 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from syncd.errors import NotAuthenticated
 from syncd.looking import pending_change
 from syncd.trying import Trying
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from syncd.access.tokens import Tokens
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from syncd.people.permission_sets import PermissionSets
     from syncd.people.redeeming import Link
     from syncd.people.roles import Roles
+    from syncd.people.sessions import Sessions
     from syncd.people.users import Users
     from syncd.permissions import Principal
     from syncd.settings import OrganizationSettings
@@ -56,37 +56,6 @@ class Managing(Trying):
 
         """
         return Management(self, self._organization(org), principal)
-
-    def authenticate(self, token: str, org: str | None = None) -> tuple[str, Principal]:
-        """Return the organization that a token opens the API of, and on whose behalf it speaks.
-
-        It is one of syncd's own, or an access token of an identity provider; ``org``, which is
-        asked for, decides where several organizations have one provider.
-
-        Raises:
-            NotAuthenticated: It does not let anybody in.
-            InsufficientScope: The provider's token was not made for this API.
-            ProviderUnavailable: The provider's keys cannot be had.
-
-        """
-        from syncd.access import tokens
-        from syncd.store.tokens import shown
-
-        if tokens.is_foreign(token):
-            return self.authenticate_bearer(token, org)
-        read = tokens.read(token)
-        if read is None:
-            raise NotAuthenticated(tokens.REFUSED)
-        token_id, secret = read
-        found = shown(self.database(), token_id)
-        principal = tokens.principal_of(token_id, secret, found)
-        return ("" if found is None else found.organization_id), principal
-
-    def note_token_use(self, token_ids: Iterable[int]) -> None:
-        """Write down that these tokens are used now."""
-        from syncd.store.tokens import note_use
-
-        note_use(self.database(), token_ids)
 
     @contextmanager
     def staged(self, org: str) -> Iterator[Database]:
@@ -257,6 +226,14 @@ class Management:
             base_url=self.app.settings.daemon.http.base_url,
             organization_name=self.organization_settings.organization.name,
         )
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """Who is signed in."""
+        from syncd.people.sessions import Sessions
+        from syncd.store.held_sessions import HeldSessions
+
+        return Sessions(HeldSessions(self.database, self.id), self.principal)
 
     @cached_property
     def exclusions(self) -> Exclusions[Change]:

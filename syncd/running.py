@@ -14,7 +14,7 @@ from syncd.errors import (
     SyncdError,
 )
 from syncd.looking import now, pending_change
-from syncd.managing import Managing
+from syncd.signing_in import SigningIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MOST_STAGES = 8
 
 
-class Running(Managing):
+class Running(SigningIn):
     """The part of ``App`` that opens runs."""
 
     def __init__(self, settings: Settings, *, log_searches: bool = False) -> None:

@@ -31,6 +31,8 @@ SERVERS = (
     "http",
     "oidc-provider",
     "glewlwyd",
+    "bent",
+    "chromium",
 )
 KEYS = {"text", "missing", "not_applicable"}
 # How many rules a chapter has, all of which the page has to have; with K those of Keycloak's own
@@ -63,8 +65,8 @@ KEYCLOAK = (
     37,
     *range(41, 51),
 )
-# How many rules each chapter on identity providers has, by the letters of their numbers.
-PROVIDERS = {"I": 19, "J": 12, "KS": 10, "R": 7, "A": 4, "L": 12}
+# How many rules each chapter on providers and sign-in has, by the letters of their numbers.
+PROVIDERS = {"I": 19, "J": 12, "KS": 10, "R": 7, "A": 4, "L": 12, "H": 18}
 
 HEAD = f"""\
 # Conformance
@@ -78,7 +80,8 @@ Keycloak.
 - **Proven** names the servers: `openldap` is a real slapd, `samba` a Samba as Active Directory,
   `389ds` a 389 Directory Server, `proxy` a server behind a proxy that breaks or limits answers,
   `embedded` the demo's directory, `sqlite` and `postgresql` real databases, `oidc-provider` and
-  `glewlwyd` real identity providers, `http` the tests' own server of keys; `pure` needs none.
+  `glewlwyd` real identity providers, `http` the tests' own server of keys, `bent` their
+  own provider with one fault at a time, `chromium` a browser on the pages; `pure` needs none.
 - **In part** and **not yet** say what is missing, **not applicable** says why.
 
 Tests are named from `tests/`; one runs with `make test ARGS="tests/NAME"`.

@@ -2,10 +2,10 @@
 
 An attempt is counted before the password is looked at, so that guesses beside each other do not
 pass. The account's limit lies below the usual lockout of directories, five, and holds for
-everybody: a directory counts a known person's failures, too, and its lockout would be worse. Its
-time begins anew with each attempt, as a directory's does. The limits of an address and of the
-organization hold up strangers alone: whoever has signed in with an account from an address lately
-gets in while somebody else guesses. Failures alone count in the end; a success is given back.
+everybody where there is a directory: that counts a known person's failures, too, and its lockout
+would be worse. Its time begins anew with each attempt, as a directory's does. All other limits hold
+up strangers alone: whoever has signed in with an account from an address lately gets in while
+somebody else guesses. Failures alone count in the end; a success is given back.
 """
 
 from __future__ import annotations
@@ -76,10 +76,19 @@ class AttemptStore(Protocol):
 class Throttle:
     """The limits of one organization, also of one that does not exist."""
 
-    def __init__(self, store: AttemptStore, limits: Limits, organization_id: str) -> None:
+    def __init__(
+        self,
+        store: AttemptStore,
+        limits: Limits,
+        organization_id: str,
+        *,
+        lockout: bool = True,
+    ) -> None:
+        """Say whether a directory, which counts as well, may lock its accounts."""
         self._store = store
         self._limits = limits
         self._organization_id = organization_id
+        self._lockout = lockout
 
     def attempt(self, name: str, address: str) -> Attempt:
         """Count an attempt to sign in by a name from an address, which may be made then.
@@ -132,7 +141,7 @@ class Throttle:
                     most.account,
                     most.window,
                     renewed=True,
-                    strangers=False,
+                    strangers=not self._lockout,
                 ),
                 Limit("address", self._key("address", address), most.address, most.window),
                 Limit("organization", self._key("organization"), most.organization, most.window),
@@ -141,8 +150,9 @@ class Throttle:
         )
 
     def _at_provider(self, address: str) -> Attempt:
+        # Nothing is guessed here, so that a whole organization's morning is no attack.
         whole = self._of("", _place(address))
-        return Attempt(tuple(each for each in whole.limits if each.strangers), whole.known)
+        return Attempt(tuple(each for each in whole.limits if each.kind == "address"), whole.known)
 
     def _key(self, *of: str) -> bytes:
         text = json.dumps([self._organization_id, *of])

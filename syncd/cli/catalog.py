@@ -166,6 +166,13 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("user revoke", "ORG USERNAME ROLE", "take it away again", "people"),
             Entry("user invite", "ORG USERNAME", "send an invitation once more", "people"),
             Entry("user password", "ORG USERNAME", "send a link for a new password", "people"),
+            Entry("sessions", "ORG", "list who is signed in", "sessions"),
+            Entry(
+                "sessions end",
+                "ORG SESSION|--user NAME",
+                "end one session, or a person's",
+                "sessions",
+            ),
             Entry("invitations", "ORG", "list who has not taken his invitation", "inviting"),
             Entry("invitations send", "ORG USERNAME", "send one once more", "inviting"),
             Entry("exclusions", "ORG", "list deleted people whom syncs pass over", "inviting"),

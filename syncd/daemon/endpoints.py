@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     # What was counted, of which organization, its outcome, the reason, and how often.
     Counted = tuple[str, str, str, str, int]
+    # What was measured, of which organization, and the value.
+    Observed = tuple[str, str, float]
 
 SPAWN = get_context("spawn")
 LEAVE_SECONDS = 5.0
@@ -129,15 +131,18 @@ class WebEndpoint:
         if self._process is None and self._arguments and now >= self._restart_at:
             self._start()
 
-    def heard(self) -> list[Counted]:
-        """Return what the process has counted since it was last asked."""
-        found: list[Counted] = []
+    def heard(self) -> tuple[list[Counted], list[Observed]]:
+        """Return what the process has counted and measured since it was last asked."""
+        counted: list[Counted] = []
+        observed: list[Observed] = []
         channel = self._channel
         # One that has hung up has ended, and the next poll finds it.
         with suppress(EOFError, OSError):
             while channel is not None and channel.poll():
-                found += channel.recv().get("counted", ())
-        return found
+                told = channel.recv()
+                counted += told.get("counted", ())
+                observed += told.get("observed", ())
+        return counted, observed
 
     def close(self, patience_seconds: float = LEAVE_SECONDS) -> None:
         """End the process: it does when its channel closes, and is made to when it does not."""

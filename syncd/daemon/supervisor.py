@@ -176,7 +176,9 @@ class Supervisor:
             self._ended(ended)
         # A worker that came up has the longest due of what is waiting.
         self._look = self._look or self._pool.free > free
-        self._metrics.record_counted(self._web.heard())
+        counted, observed = self._web.heard()
+        self._metrics.record_counted(counted)
+        self._metrics.record_observed(observed)
         self._web.poll(stopping=self._drain.begun)
         if self._round is not None and self._round.ended:
             task, self._round = self._round, None

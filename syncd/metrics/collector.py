@@ -43,6 +43,8 @@ class Configured:
     # are.
     token_reasons: tuple[str, ...] = ()
     fetch_reasons: tuple[str, ...] = ()
+    # Why people may be refused at sign-in; none where nobody signs in.
+    sign_in_reasons: tuple[str, ...] = ()
     # When the first of the certificates ends that it trusts.
     trust_not_after: datetime | None = None
 
@@ -82,6 +84,7 @@ class Metrics(Collector):
                 tallies = self._tallies[name]
                 reports.prepare(tallies, each.modes)
                 reports.prepare_provider(tallies, each.token_reasons, each.fetch_reasons)
+                reports.prepare_sign_ins(tallies, each.sign_in_reasons)
                 if each.trust_not_after is None:
                     tallies.drop(families.CERTIFICATES, "trust")
                 else:
@@ -107,6 +110,14 @@ class Metrics(Collector):
                 if tallies is not None:
                     reports.count_one(tallies, what, outcome, reason, number)
 
+    def record_observed(self, observed: Iterable[tuple[str, str, float]]) -> None:
+        """Add what the web process has measured: what, organization, value."""
+        with self._lock:
+            for what, organization, value in observed:
+                tallies = self._tallies.get(organization)
+                if tallies is not None:
+                    reports.observe_one(tallies, what, value)
+
     def reloaded(self, at: float) -> None:
         """Note when the configuration in use was read, in seconds since 1970."""
         with self._lock:
@@ -116,7 +127,8 @@ class Metrics(Collector):
         """Read what all replicas share with this callable, when somebody scrapes.
 
         It returns, for each organization, last_attempt, last_success and next (a time by mode),
-        blocked (a number), quarantine (numbers by reason), users (numbers by state) and lease_held.
+        blocked (a number), quarantine (numbers by reason), users (numbers by state), sessions (a
+        number) and lease_held.
         It is called in a thread of its own, one call at a time, and its answer is kept for a while.
         """
         self._shared.read_with(read)
@@ -182,6 +194,7 @@ def _told_by_all(configured: Iterable[Configured], overview: Overview) -> Iterat
             families.BLOCKED,
             families.QUARANTINE,
             families.USERS,
+            families.SESSIONS,
             families.LEASE,
         )
     }
@@ -208,6 +221,7 @@ def _told_by_all(configured: Iterable[Configured], overview: Overview) -> Iterat
         found[families.USERS] += [
             ((each.id, state), states.get(state, 0)) for state in words.STATES
         ]
+        found[families.SESSIONS].append(((each.id,), told.get("sessions", 0)))
         found[families.LEASE].append(((each.id,), int(bool(told.get("lease_held")))))
     for family, samples in found.items():
         yield _gauge(family, (families.ORGANIZATION,), samples)

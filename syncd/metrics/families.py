@@ -17,6 +17,7 @@ LAG_BOUNDS: Final = (
 REQUEST_BOUNDS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
+REVOCATION_BOUNDS: Final = (*(0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,20 @@ JWKS: Final = Family(
     ("outcome", "reason"),
 )
 
+SIGN_INS: Final = Family(
+    "syncd_sign_ins_total",
+    "Sign-ins of people: accepted, refused and why, or unavailable, when directory or identity"
+    " provider could not be asked.",
+    ("outcome", "reason"),
+)
+REVOCATION: Final = Family(
+    "syncd_revocation_seconds",
+    "Time from when a person was shut out (disabled, missing, deleted, left behind by a switch) to"
+    " when the end of each session of theirs was written down; it let nobody in meanwhile.",
+    (),
+    REVOCATION_BOUNDS,
+)
+
 # --- shared by all replicas, read from the store -----------------------------------------------
 
 LAST_ATTEMPT: Final = Family(
@@ -136,6 +151,10 @@ USERS: Final = Family(
     "People in the store; the missing are those whom the directory does not list any more.",
     ("state",),
 )
+SESSIONS: Final = Family(
+    "syncd_sessions_active",
+    "Sessions of people who have signed in and may go on.",
+)
 LEASE: Final = Family(
     "syncd_lease_held",
     "Whether a sync of the organization is going on anywhere.",
@@ -153,7 +172,10 @@ RELOADED: Final = Family(
     "When the configuration in use was read; a refused one does not move it.",
 )
 
-COUNTERS: Final = (*(RUNS, STAGES, ENTRIES, CHANGES, LISTINGS, PROMOTED, REQUESTS, TOKENS, JWKS),)
+COUNTERS: Final = (
+    *(RUNS, STAGES, ENTRIES, CHANGES, LISTINGS, PROMOTED, REQUESTS, TOKENS, JWKS, SIGN_INS),
+)
 # By what the web process calls them.
-COUNTED: Final = {"tokens": TOKENS, "jwks": JWKS}
-HISTOGRAMS: Final = (DURATION, LAG, REQUEST_SECONDS)
+COUNTED: Final = {"tokens": TOKENS, "jwks": JWKS, "sign_ins": SIGN_INS}
+OBSERVED: Final = {"revocations": REVOCATION}
+HISTOGRAMS: Final = (DURATION, LAG, REQUEST_SECONDS, REVOCATION)

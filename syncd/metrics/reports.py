@@ -30,11 +30,31 @@ def prepare_provider(
             tallies.add(family, badly, reason, amount=0)
 
 
+def prepare_sign_ins(tallies: Tallies, reasons: Sequence[str]) -> None:
+    """Make known what can be counted of people who sign in."""
+    if not reasons:
+        return
+    accepted, refused, unavailable = words.SIGN_IN_OUTCOMES
+    tallies.add(families.SIGN_INS, accepted, words.NONE, amount=0)
+    for reason in reasons:
+        outcome = unavailable if reason.endswith(f"_{unavailable}") else refused
+        tallies.add(families.SIGN_INS, outcome, reason, amount=0)
+    tallies.histogram(families.REVOCATION)
+
+
+def observe_one(tallies: Tallies, what: str, value: float) -> None:
+    """Count what the web process has measured."""
+    family = families.OBSERVED.get(what)
+    if family is not None:
+        # Clocks that differ can make an end look older than its cause.
+        tallies.histogram(family).observe(max(_number(value), 0.0))
+
+
 def count_one(tallies: Tallies, what: str, outcome: str, reason: str, number: int) -> None:
     """Count what the web process has counted."""
     family = families.COUNTED.get(what)
     if family is not None:
-        outcome = one_of(outcome, (*words.TOKEN_OUTCOMES, *words.FETCH_OUTCOMES))
+        outcome = one_of(outcome, (*words.SIGN_IN_OUTCOMES, *words.FETCH_OUTCOMES))
         tallies.add(family, outcome, word(reason), amount=number)
 
 

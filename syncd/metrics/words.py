@@ -23,6 +23,8 @@ STATES: Final = ("enabled", "disabled", "missing")
 USES: Final = ("trust", "directory")
 TOKEN_OUTCOMES: Final = ("accepted", "refused")
 FETCH_OUTCOMES: Final = ("fetched", "failed")
+# The last one: provider or directory could not be asked, which says nothing of the person.
+SIGN_IN_OUTCOMES: Final = ("accepted", "refused", "unavailable")
 # The reason of what went well.
 NONE: Final = "none"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from sqlalchemy import and_, case, delete, select, tuple_, update
+from sqlalchemy import and_, case, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from syncd.store import schema
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from syncd.store.database import Database
 
 A = schema.sign_in_attempts
+FEWER = case((A.c.count > 0, A.c.count - 1), else_=0)
 # Who has had success, kept as a counter of its own kind.
 KNOWN = "known"
 # A full counter takes up to so many times its window; that it was full is known for a day.
@@ -124,7 +125,8 @@ class Attempts:
             if full is not None:
                 return full
             for limit in limits:
-                counter = there[limit.kind].counted(limit, now)
+                # One whose time is long over may have been tidied away at this moment.
+                counter = there.get(limit.kind, Counter(0, 0, now, now)).counted(limit, now)
                 connection.execute(
                     update(A).where(self._is(limit.kind, limit.key)).values(counter.row())
                 )
@@ -150,11 +152,12 @@ class Attempts:
     def succeeded(self, limits: Sequence[Limit], known: bytes, lasts: timedelta) -> None:
         """Give an attempt that had success back, and know who it was for a time."""
         with self.database.write_ahead() as connection:
-            self._give_back(connection, [each for each in limits if not each.renewed])
-            for each in limits:
-                if each.renewed:
-                    connection.execute(delete(A).where(self._is(each.kind, each.key)))
             now = clock(connection)
+            # Locked in the same order as by whoever counts, else the two wait for each other.
+            for each in _in_order(limits):
+                mine = update(A).where(self._is(each.kind, each.key))
+                empty = {"count": 0, "blocks": 0, "since": now, "until": now}
+                connection.execute(mine.values(empty if each.renewed else {"count": FEWER}))
             row = self._row(KNOWN, known, now) | {"until": now + lasts}
             written = self._insert(connection).values(row)
             renewed = written.on_conflict_do_update(
@@ -169,8 +172,7 @@ class Attempts:
 
     def _give_back(self, connection: Connection, limits: Sequence[Limit]) -> None:
         for limit in _in_order(limits):
-            fewer = case((A.c.count > 0, A.c.count - 1), else_=0)
-            connection.execute(update(A).where(self._is(limit.kind, limit.key)).values(count=fewer))
+            connection.execute(update(A).where(self._is(limit.kind, limit.key)).values(count=FEWER))
 
     def _stored(
         self, connection: Connection, limits: Sequence[Limit], *, locked: bool = False

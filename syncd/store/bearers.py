@@ -47,6 +47,9 @@ class SessionBearer(NamedTuple):
     organization_id: str
     session_id: int
     client_id: str
+    # What let the person in, and the mark of the provider's settings of then.
+    way: str
+    provider_mark: bytes | None
     bearer: Bearer
 
 
@@ -81,7 +84,8 @@ def session_bearer(database: Database, token_hash: bytes) -> SessionBearer | Non
             return None
         may = effective.levels(connection, [row.id])[row.id]
     found = Bearer(row.id, row.username, True, may, bool(row.owner))
-    return SessionBearer(row.organization_id, row.session_id, row.client_id, found)
+    mark = None if row.provider_mark is None else bytes(row.provider_mark)
+    return SessionBearer(row.organization_id, row.session_id, row.client_id, row.way, mark, found)
 
 
 @cache
@@ -92,6 +96,8 @@ def _of_session() -> Select[Any]:
             S.c.organization_id,
             H.c.session_id,
             H.c.client_id,
+            S.c.way,
+            S.c.provider_mark,
             U.c.id,
             U.c.username,
             _owns().label("owner"),

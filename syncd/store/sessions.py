@@ -46,6 +46,8 @@ S, U, X, ORG = schema.sessions, schema.users, schema.restrictions, schema.organi
 # How often the last use of a session is written down, at most and in parts of its idle time.
 NOTED, NOTED_PARTS = timedelta(seconds=60), 20
 REPLACED = "replaced"
+# Of those that a page is made of, at a time: some may hold no more.
+LOOKED_AT = 200
 
 
 class NewSession(NamedTuple):
@@ -113,10 +115,10 @@ def open_session(database: Database, organization_id: str, new: NewSession) -> L
             ``deleted``.
 
     """
-    database = database.of(organization_id)
+    mine_alone = database.of(organization_id)
     # On SQLite the transaction keeps all other writers waiting anyway.
-    ids = new_ids(database, "sessions") if database.dialect == "postgresql" else []
-    with database.write() as connection:
+    ids = new_ids(mine_alone, "sessions") if database.dialect == "postgresql" else []
+    with mine_alone.write() as connection:
         now = clock(connection)
         session_id = ids[0] if ids else allocate(connection, "sessions", 1)
         mine = and_(U.c.id == new.user_id, U.c.organization_id == organization_id)
@@ -150,7 +152,8 @@ def open_session(database: Database, organization_id: str, new: NewSession) -> L
         )
         found = connection.execute(_live(by="id"), {"value": session_id, "now": now}).one()
     if new.replaced is not None:
-        # Not in the same transaction: it may be another person's, and locks come in one order.
+        # Not in the same transaction: it may be another person's, and locks come in one order. It
+        # may be another organization's, too.
         end_by_hash(database, new.replaced, REPLACED)
     return _made(found, now)
 
@@ -219,11 +222,26 @@ def page(
 ) -> list[LiveSession]:
     """Return so many of an organization's sessions that hold, behind an id."""
     of = true() if user_id is None else S.c.user_id == user_id
-    query = _live(by="organization_id").where(S.c.id > after, of).order_by(S.c.id).limit(limit)
-    with database.of(organization_id).read() as connection:
+    unended_next = (
+        select(S.c.id)
+        .where(unended(organization_id), of, S.c.id > bindparam("after"))
+        .order_by(S.c.id)
+        .limit(max(limit, LOOKED_AT))
+    )
+    of_these = S.c.id.in_(bindparam("ids", expanding=True))
+    query = _live(by="organization_id").where(of_these).order_by(S.c.id)
+    found: list[LiveSession] = []
+    with database.of(organization_id).read_by_key() as connection:
         now = clock(connection)
-        rows = connection.execute(query, {"value": organization_id, "now": now})
-        return [_made(row, now) for row in rows]
+        # The ids first: PostgreSQL would rather walk through all of an organization's people.
+        while len(found) < limit:
+            ids = list(connection.scalars(unended_next, {"after": after}))
+            if not ids:
+                break
+            given = {"value": organization_id, "now": now, "ids": ids}
+            found += [_made(row, now) for row in connection.execute(query, given)]
+            after = ids[-1]
+    return found[:limit]
 
 
 def _find(database: Database, by: str, value: object) -> LiveSession | None:

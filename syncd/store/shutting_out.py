@@ -18,7 +18,7 @@ from syncd.store.leases import clock
 from syncd.store.sessions import lets_in
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -116,10 +116,10 @@ class Sweep:
 
     def _end(self, which: Collection[str] | None) -> list[ShutOut] | None:
         """End some of the sessions that hold no more; None if there are none."""
-        with self.database.read() as connection:
+        with self.database.read_by_key() as connection:
             now = clock(connection)
             rows = self._out(connection, now, which)
-            since = {row.id: self._since(connection, row) for row in rows}
+            since = self._since(connection, rows)
         if not rows:
             return None
         gone = [row.id for row in rows if row.person is None]
@@ -168,23 +168,34 @@ class Sweep:
         return [_Out(*row) for row in connection.execute(query)]
 
     @staticmethod
-    def _since(connection: Connection, row: _Out) -> datetime | None:
-        """Return when somebody was shut out, as far as that can be told."""
-        if row.deleted_at is not None or row.since is None or row.since > row.started_at:
-            known = row.deleted_at or row.since
-            if known is not None:
-                return known
-        # By what holds since longer than he is signed in: it was written down later.
+    def _since(connection: Connection, rows: Sequence[_Out]) -> dict[int, datetime | None]:
+        """Return by session when its person was shut out, as far as that can be told."""
+        known = {row.id: row.deleted_at or row.since for row in rows}
+        # By what holds since longer than they are signed in: it was written down later.
+        later = [
+            row
+            for row in rows
+            if row.deleted_at is None and (row.since is None or row.since <= row.started_at)
+        ]
         newest = (
-            select(func.max(J.c.change_set_id))
-            .where(J.c.organization_id == row.organization_id, J.c.user_id == row.user_id)
-            .scalar_subquery()
+            select(J.c.user_id, func.max(J.c.change_set_id).label("change_set_id"))
+            .where(
+                J.c.organization_id.in_({row.organization_id for row in later}),
+                J.c.user_id.in_({row.user_id for row in later}),
+            )
+            .group_by(J.c.user_id)
         )
-        written = select(func.max(COMMITS.c.at)).where(
-            COMMITS.c.organization_id == row.organization_id, COMMITS.c.change_set_id == newest
+        change_sets = {row[0]: row[1] for row in connection.execute(newest)} if later else {}
+        query = (
+            select(COMMITS.c.change_set_id, func.max(COMMITS.c.at))
+            .where(
+                COMMITS.c.organization_id.in_({row.organization_id for row in later}),
+                COMMITS.c.change_set_id.in_(set(change_sets.values())),
+            )
+            .group_by(COMMITS.c.change_set_id)
         )
-        found: datetime | None = connection.scalar(written)
-        return found
+        written = {row[0]: row[1] for row in connection.execute(query)} if change_sets else {}
+        return known | {row.id: written.get(change_sets.get(row.user_id, 0)) for row in later}
 
 
 def _seconds(since: datetime | None, now: datetime) -> float:

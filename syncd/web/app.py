@@ -24,8 +24,9 @@ def application(health: Health, serving: Serving | None = None) -> FastAPI:
     Without ``serving`` there is nothing but health.
     """
     # The API has a description of its own; nobody needs to see every other path.
-    app = FastAPI(title="syncd", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(SecurityHeaders)
+    app = FastAPI(
+        title="syncd", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
+    )
 
     @app.api_route("/healthz", methods=PROBED)
     async def healthz() -> JSONResponse:
@@ -41,11 +42,20 @@ def application(health: Health, serving: Serving | None = None) -> FastAPI:
 
     if serving is not None:
         # What only answers health does not pay for the API's models.
-        from syncd.web.api.application import PREFIX, api, not_served  # noqa: PLC0415
+        from syncd.web.api.application import PREFIX, api  # noqa: PLC0415
         from syncd.web.links import links  # noqa: PLC0415
+        from syncd.web.nowhere import nowhere  # noqa: PLC0415
+        from syncd.web.proxies import OwnName, Proxies  # noqa: PLC0415
+        from syncd.web.sign_in.routes import sign_in  # noqa: PLC0415
 
         app.include_router(links(serving))
+        app.include_router(sign_in(serving))
         app.mount(PREFIX, api(serving))
-        # A path that no mount takes, because it has a line's end in it, is told of alike.
-        app.add_exception_handler(HTTPException, not_served)
+        app.add_exception_handler(HTTPException, nowhere)
+        app.add_middleware(OwnName, serving=serving, besides=PREFIX)
+        app.add_middleware(SecurityHeaders)
+        # The outermost: the headers depend on how the client came.
+        app.add_middleware(Proxies, serving=serving)
+    else:
+        app.add_middleware(SecurityHeaders)
     return app

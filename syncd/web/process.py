@@ -19,6 +19,7 @@ from syncd.web.app import application
 from syncd.web.counting import Counts
 from syncd.web.health import Health
 from syncd.web.serving import Serving
+from syncd.web.sweeping import Sweeping
 
 if TYPE_CHECKING:
     import socket
@@ -50,7 +51,8 @@ def run(
     The supervisor sends dictionaries, ``{"ready": bool, "because": [sentences]}`` and, when the
     configuration has changed, ``{"settings": Settings}``. Without ``settings`` only health is
     served. A channel that goes both ways gets one ``{"listening": port}`` back once requests are
-    answered, and ``{"counted": [[what, organization, outcome, reason, number]]}`` now and then.
+    answered, and ``{"counted": [[what, organization, outcome, reason, number]]}`` and
+    ``{"observed": [[what, organization, value]]}`` now and then.
     SIGINT and SIGHUP are the supervisor's business and are ignored. The process exits with 0, or
     with the exit code of an error that it has logged.
     """
@@ -91,9 +93,10 @@ def serve(
     health = Health()
     tell = _Telling(channel)
     counts = None if settings is None else Counts(tell)
-    serving = None
+    serving = sweeping = None
     if settings is not None and counts is not None:
         serving = Serving(settings, counted=counts.add)
+        sweeping = Sweeping(serving, counts.observe)
     config = uvicorn.Config(
         application(health, serving),
         loop="asyncio",
@@ -126,6 +129,8 @@ def serve(
         with listening:
             server.run(sockets=[listening])
     finally:
+        if sweeping is not None:
+            sweeping.close()
         if counts is not None:
             counts.close()
         if serving is not None:

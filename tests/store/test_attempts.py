@@ -168,6 +168,20 @@ def test_success_gives_back_what_was_counted(town: Town) -> None:
     assert passed(office, [("bob", HOME)]) == [True]
 
 
+def test_one_person_signs_in_at_several_places_at_once(town: Town) -> None:
+    """Whoever counts and whoever gives back do not wait for each other."""
+    at = throttle(town, Limits(account=1_000, address=1_000, organization=1_000))
+
+    def sign_in(place: int) -> None:
+        for _ in range(15):
+            at.succeeded(at.attempt("ada", f"192.0.2.{place}"))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(sign_in, range(4)))
+    counters = town.rows(schema.sign_in_attempts, organization_id=town.id)
+    assert {each["count"] for each in counters} == {0}
+
+
 def test_whoever_is_known_gets_in_while_others_guess(town: Town) -> None:
     """Full limits of address and organization hold up strangers; the account's holds everybody."""
     at = throttle(town)
@@ -176,6 +190,14 @@ def test_whoever_is_known_gets_in_while_others_guess(town: Town) -> None:
     assert passed(at, guesses) == [True] * 9 + [False] * 3
     assert passed(at, [("bob", HOME), ("ada", AWAY)]) == [False, False]
     assert passed(at, [("ada", HOME)] * 5) == [True] * 4 + [False]
+
+
+def test_without_a_directory_an_account_is_its_owner_s(town: Town) -> None:
+    """Where nobody else locks accounts, no stranger keeps anybody out of his usual place."""
+    at = Throttle(Attempts(town.database, town.id), FEW, town.id, lockout=False)
+    at.succeeded(at.attempt("ada", HOME))
+    assert passed(at, [("ada", AWAY)] * 6) == [True] * 4 + [False] * 2
+    assert passed(at, [("ada", HOME)]) == [True]
 
 
 def test_what_was_not_tried_is_not_counted(town: Town) -> None:
@@ -202,6 +224,8 @@ def test_sign_ins_at_the_provider_count_by_address(town: Town) -> None:
     at.finish(AWAY)
     assert begun(HOME, 8) == 6
     assert begun(AWAY, 8) == 8
+    # Nothing can be guessed there: everybody may begin at the same minute.
+    assert [begun(f"198.51.100.{number}", 1) for number in range(12)] == [1] * 12
 
 
 def test_an_organization_that_does_not_exist_counts_alike(town: Town) -> None:

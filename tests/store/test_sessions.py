@@ -155,13 +155,16 @@ def test_use_is_written_down_from_time_to_time(town: Town) -> None:
 
 @pytest.mark.rule("H1", server="sqlite postgresql")
 def test_the_next_sign_in_in_a_browser_replaces_the_last(town: Town) -> None:
-    """The session that the browser had ends, also another person's; others go on."""
-    ada, bob = town.person("ada"), town.person("bob")
+    """The session that the browser had ends, of whomever and wherever it is; others go on."""
+    ada, bob, elsewhere = town.person("ada"), town.person("bob"), Town(town.database)
     first, other = town.open(ada), town.open(ada)
     second = town.open(bob, replaced=first.hash)
     assert (town.holds(first), town.ended(first)) == (False, "replaced")
     assert town.holds(other)
     assert town.holds(second)
+    third = elsewhere.open(elsewhere.person("cyd"), replaced=second.hash)
+    assert (town.holds(second), town.ended(second)) == (False, "replaced")
+    assert elsewhere.holds(third)
 
 
 def test_somebody_ends_what_is_his(town: Town) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,10 +38,10 @@ def test_a_directory_has_both_modes_and_the_end_of_its_trust(tmp_path: Path) -> 
     authority = Authority(tmp_path / "tls")
     short, _ = authority.issue("short", days=2)
     pems = [str(authority.certificate), short.read_text()]
-    assert _configured(tmp_path, provider="ldap", ldap=LDAP, certificates=pems) == (
-        Configured(
-            id="acme", modes=("full", "changed"), trust_not_after=first_end(short.read_text())
-        ),
+    (found,) = _configured(tmp_path, provider="ldap", ldap=LDAP, certificates=pems)
+    assert {"wrong_password", "locked", "directory_unavailable"} <= set(found.sign_in_reasons)
+    assert replace(found, sign_in_reasons=()) == Configured(
+        id="acme", modes=("full", "changed"), trust_not_after=first_end(short.read_text())
     )
 
 
@@ -64,6 +65,8 @@ def test_an_identity_provider_has_reasons_and_no_modes(
     assert found.modes == ()
     assert {"unreachable", "timeout"} <= set(found.fetch_reasons)
     assert "none" not in found.fetch_reasons
+    assert {"access_denied", "provider_unavailable"} <= set(found.sign_in_reasons)
+    assert "wrong_password" not in found.sign_in_reasons
     wanted = {"expired", "bad_signature", "unknown_person", "shut_out"}
     assert wanted <= set(found.token_reasons) if audience else not found.token_reasons
 
@@ -72,5 +75,6 @@ def test_an_identity_provider_has_reasons_and_no_modes(
 def test_without_a_directory_there_are_no_syncs(tmp_path: Path, certificates: Any) -> None:
     """Nobody is alarmed by a sync that cannot happen, or by trust that nobody configured."""
     extra = {} if certificates is None else {"certificates": certificates}
-    found = _configured(tmp_path, provider="admin", **extra)
-    assert found == (Configured(id="acme", modes=(), trust_not_after=None),)
+    (found,) = _configured(tmp_path, provider="admin", **extra)
+    reasons = ("unknown_user", "wrong_password", "disabled", "too_many_attempts")
+    assert found == Configured(id="acme", modes=(), sign_in_reasons=reasons, trust_not_after=None)

@@ -12,6 +12,7 @@ from starlette.routing import Match
 
 from syncd import __version__
 from syncd.web.api import problems, resources
+from syncd.web.api.clients import Failures
 from syncd.web.api.problems import Problem
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ _IF_MATCH: Final = {
 }
 # What has no state that anybody could have seen.
 _UNCONDITIONAL: Final = {
+    "delete_organization",
     "revoke_token",
     "remove_exclusion",
     "add_group_member",
@@ -67,8 +69,11 @@ _UNCONDITIONAL: Final = {
     "remove_group_child",
     "join_group",
     "leave_group",
+    "end_session",
+    "end_sessions_of_user",
 }
-_WITH_SECRETS: Final = {"create_token"}
+# What must not be kept anywhere, or has no caller to keep it for.
+_WITHOUT_KEY: Final = {"create_token", "redeem_sign_in", "check_sign_in", "end_sign_in"}
 
 
 class _Described(FastAPI):
@@ -100,6 +105,7 @@ def api(serving: Serving) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.serving = serving
+    app.state.failures = Failures()
     for router in resources.ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HTTPException, not_served)
@@ -147,7 +153,13 @@ def _finish(description: dict[str, Any]) -> None:
             "bearerFormat": "syncd_<id>_<secret>",
             "description": "An API token, or an access token (RFC 9068) of the organization's "
             "identity provider, where its api_audience is configured.",
-        }
+        },
+        "client": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "A portal's client_id and client_secret (RFC 6749 section 2.3.1), as "
+            "they are registered with the organization.",
+        },
     }
     description["security"] = [{"token": []}]
     for path, item in description["paths"].items():
@@ -164,7 +176,7 @@ def _finish(description: dict[str, Any]) -> None:
 def _headers(method: str, operation: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the headers that an operation heeds; every route reads them in one place."""
     if method == "post":
-        return [] if operation["operationId"] in _WITH_SECRETS else [_KEY]
+        return [] if operation["operationId"] in _WITHOUT_KEY else [_KEY]
     if method in {"put", "patch", "delete"} and operation["operationId"] not in _UNCONDITIONAL:
         return [_IF_MATCH]
     return []

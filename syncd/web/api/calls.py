@@ -110,8 +110,8 @@ class Route(APIRoute):
                     return problems.missing_token()
                 request.state.caller = caller
                 if without_parameters and request.query_params:
-                    raise RequestValidationError(_unknown(request))
-                request = await _with_body(request)
+                    raise RequestValidationError(unknown_parameters(request))
+                request = await with_body(request, _limit(request))
                 if request.method == "POST" and idempotency.HEADER in request.headers:
                     return await idempotency.once(request, caller, answer, endpoint)
                 return await answer(request)
@@ -153,9 +153,12 @@ def _authenticated(request: Request) -> Caller | None:
     return Caller(app, organization, principal, request, Response())
 
 
-async def _with_body(request: Request) -> Request:
+def _limit(request: Request) -> int:
+    return CSV_LIMIT if request.headers.get("content-type", "").startswith(CSV) else BODY_LIMIT
+
+
+async def with_body(request: Request, limit: int) -> Request:
     """Return the request with its body read, unless that is too large."""
-    limit = CSV_LIMIT if request.headers.get("content-type", "").startswith(CSV) else BODY_LIMIT
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length[:ID_LIMIT]) > limit:
         raise _too_large(limit)
@@ -178,7 +181,8 @@ def _too_large(limit: int) -> HTTPException:
     )
 
 
-def _unknown(request: Request) -> list[dict[str, Any]]:
+def unknown_parameters(request: Request) -> list[dict[str, Any]]:
+    """Return the faults of a request whose route takes no query."""
     return [
         {"loc": ("query", name), "msg": "there is no such parameter here"}
         for name in request.query_params

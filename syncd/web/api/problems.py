@@ -23,6 +23,7 @@ from syncd.errors import (
     Refused,
     StoreUnavailable,
     SyncdError,
+    TooManyAttempts,
     UsageError,
 )
 
@@ -49,6 +50,7 @@ _STATUS: Final[tuple[tuple[type[SyncdError], HTTPStatus], ...]] = (
     (NotAuthenticated, HTTPStatus.UNAUTHORIZED),
     (NotFound, HTTPStatus.NOT_FOUND),
     (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
     (StoreUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (ProviderUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (ConstraintViolated, HTTPStatus.CONFLICT),
@@ -120,7 +122,10 @@ def of_error(error: SyncdError) -> JSONResponse:
         return problem(status, error.reason, str(error), headers=headers)
     for kind, status in _STATUS:
         if isinstance(error, kind):
-            return problem(status, error.code, str(error), headers=_headers(status))
+            headers = _headers(status)
+            if isinstance(error, TooManyAttempts):
+                headers = {"Retry-After": str(error.retry_after)}
+            return problem(status, error.code, str(error), headers=headers)
     return of_fault(error)
 
 

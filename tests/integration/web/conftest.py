@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from syncd.permissions import Level
-from syncd.store.database import Database
-from syncd.store.migrate import upgrade
 from tests.integration.web.served import Served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Served]:
     """The process, over an empty store."""
     folder = tmp_path_factory.mktemp("served")
-    url = f"sqlite:///{folder}/store.db"
-    database = Database(url)
-    upgrade(database)
-    database.close()
-    with Served(folder / "config", url) as found:
+    shutil.copy(sqlite_template, folder / "store.db")
+    with Served(folder / "config", f"sqlite:///{folder}/store.db") as found:
         yield found
 
 

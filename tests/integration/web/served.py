@@ -28,9 +28,27 @@ if TYPE_CHECKING:
 SYNCD = Path(sys.executable).with_name("syncd")
 PATIENCE_SECONDS = 60
 PREFIX = "/api/v1/organizations"
+PORTAL_SECRET = "the secret of the portal of acme, colons: and 100 % ümläuts"
 # acme and beta make their people themselves; corp has a directory that nobody asks here.
 ORGANIZATIONS: Mapping[str, dict[str, Any]] = {
-    "acme": {"organization": {"id": "acme", "name": "Acme Corp"}, "provider": "admin"},
+    "acme": {
+        "organization": {"id": "acme", "name": "Acme Corp"},
+        "provider": "admin",
+        "portals": [
+            {
+                "client_id": "intranet",
+                "client_secret": PORTAL_SECRET,
+                "redirect_uris": ["https://intranet.example.test/in"],
+                "post_logout_redirect_uris": ["https://intranet.example.test/"],
+            },
+            {
+                "client_id": "console",
+                "client_secret": PORTAL_SECRET[::-1],
+                "redirect_uris": ["https://console.example.test/in?a=b"],
+                "api_access": True,
+            },
+        ],
+    },
     "beta": {"organization": {"id": "beta", "name": "Beta Corp"}, "provider": "admin"},
     "corp": {
         "organization": {"id": "corp", "name": "Corp"},
@@ -88,7 +106,12 @@ class Served:
     def configure(self, **daemon: Any) -> None:
         """Write the daemon's file, with these keys changed."""
         before = yaml.safe_load(self.config.read_text()) if self.config.exists() else {}
-        http_ = {"port": self.port, "base_url": f"http://127.0.0.1:{self.port}"}
+        http_ = {
+            "port": self.port,
+            "base_url": f"http://127.0.0.1:{self.port}",
+            # A test may be a proxy.
+            "trusted_proxies": ["127.0.0.1"],
+        }
         fixed = {"http": http_, "metrics": {"port": free_port()}}
         self.config.write_text(yaml.safe_dump(fixed | before | daemon))
 

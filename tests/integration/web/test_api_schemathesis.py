@@ -95,7 +95,10 @@ def test_answers_are_as_described(served: Served, schema: Any, token: str) -> No
     # What takes away comes last.
     for operation in sorted(operations, key=lambda each: ORDER.index(each.method.upper())):
         answered[operation.label] = _statuses(operation, token)
-    assert not [label for label, statuses in answered.items() if 401 in statuses]
+    # A portal of the others' names itself in the document, and is not known.
+    portals = {label for label in answered if "/sign-ins/" in label}
+    assert len(portals) == 3
+    assert not [label for label in set(answered) - portals if 401 in answered[label]]
     done = [label for label, statuses in answered.items() if min(statuses) < 300]
     assert len(answered) > 60
     assert len(done) > 0.7 * len(answered), sorted(set(answered) - set(done))

@@ -368,3 +368,46 @@ def test_what_the_web_process_counts_is_added_up() -> None:
     assert found[fetches % ("failed", "timeout")] == 4
     assert found[fetches % ("other", "other")] == 2
     assert not [name for name in found if "nowhere" in name or "nonsense" in name]
+
+
+def test_sign_ins_and_shut_out_sessions_are_told() -> None:
+    """Outcomes are known from the start where people sign in, and times fall into their buckets."""
+    login = Configured(
+        id="login", modes=(), sign_in_reasons=("wrong_password", "store_unavailable")
+    )
+    metrics = _metrics(configured=(login, ACME))
+    sign_ins = 'syncd_sign_ins_total{organization="login",outcome="%s",reason="%s"}'
+    within = 'syncd_revocation_seconds_bucket{le="%s",organization="login"}'
+    known = _samples(metrics)
+    assert known[sign_ins % ("accepted", "none")] == 0
+    assert known[sign_ins % ("refused", "wrong_password")] == 0
+    assert known[sign_ins % ("unavailable", "store_unavailable")] == 0
+    assert known[within % "+Inf"] == 0
+    assert not [name for name in known if "sign_ins" in name and ACME_LABEL in name]
+    metrics.record_counted(
+        [
+            ("sign_ins", "login", "accepted", "none", 2),
+            ("sign_ins", "login", "refused", "wrong_password", 1),
+            ("sign_ins", "login", "refused", "ada@example.org", 1),
+            ("sign_ins", "login", "unavailable", "directory_unavailable", 1),
+        ]
+    )
+    metrics.record_observed(
+        [
+            ("revocations", "login", 0.4),
+            ("revocations", "login", -0.1),
+            ("revocations", "login", 301.0),
+            ("revocations", "nowhere", 1.0),
+            ("nonsense", "login", 1.0),
+        ]
+    )
+    metrics.share(lambda: {"login": {"sessions": 5}})
+    found = _samples(metrics)
+    assert found[sign_ins % ("accepted", "none")] == 2
+    assert found[sign_ins % ("refused", "wrong_password")] == 1
+    assert found[sign_ins % ("refused", "other")] == 1
+    counts = [found[within % bound] for bound in ("0.1", "0.25", "0.5", "300.0", "+Inf")]
+    assert counts == [1, 1, 2, 2, 3]
+    assert found['syncd_sessions_active{organization="login"}'] == 5
+    assert found['syncd_sessions_active{organization="acme"}'] == 0
+    assert not [name for name in found if "nowhere" in name or "nonsense" in name or "ada" in name]

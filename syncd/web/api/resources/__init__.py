@@ -15,6 +15,8 @@ from syncd.web.api.resources import (
     permissions,
     roles,
     runs,
+    sessions,
+    sign_ins,
     tokens,
     users,
 )
@@ -34,4 +36,6 @@ ROUTERS = (
     journal.router,
     changes.router,
     tokens.router,
+    sessions.router,
+    sign_ins.router,
 )
